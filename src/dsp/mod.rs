@@ -1,0 +1,1 @@
+//! Pure signal processing: a clip in, its features out.

@@ -1,0 +1,1 @@
+//! Pure: normalisation and similarity of artist and track names.
