@@ -2,5 +2,9 @@
 #![doc = "The map of the house follows as the rooms are built."]
 
 pub mod dsp;
+pub mod mailbox;
 pub mod matching;
 pub mod records;
+pub mod stage;
+pub mod store;
+pub mod supervision;

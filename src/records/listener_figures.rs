@@ -124,7 +124,8 @@ impl Validate for ListenerFigures {
 
 /// A MusicBrainz id: a UUID with its dashes.
 fn is_mbid(id: &str) -> bool {
-    id.len() == 36 && id.char_indices().all(|(at, c)| if matches!(at, 8 | 13 | 18 | 23) { c == '-' } else { c.is_ascii_hexdigit() })
+    id.len() == 36
+        && id.char_indices().all(|(at, c)| if matches!(at, 8 | 13 | 18 | 23) { c == '-' } else { c.is_ascii_hexdigit() })
 }
 
 impl Record for ListenerFigures {

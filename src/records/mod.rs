@@ -7,11 +7,11 @@
 //!
 //! This room is pure: no I/O, and nothing of the other rooms.
 
+mod artist_profile;
 mod audio_features;
 mod dead_letter;
 mod envelope;
 mod listener_figures;
-mod artist_profile;
 mod row;
 mod schema;
 mod search_request;

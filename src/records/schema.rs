@@ -2,9 +2,7 @@
 
 use serde_json::Value;
 
-use super::{
-    ArtistProfile, AudioFeatures, DeadLetter, Envelope, ListenerFigures, SearchRequest, TopTrack, Topic, Transformed,
-};
+use super::{ArtistProfile, AudioFeatures, DeadLetter, Envelope, ListenerFigures, SearchRequest, TopTrack, Topic, Transformed};
 
 /// The JSON Schema (draft 2020-12) of the payloads of `topic`.
 pub fn json_schema(topic: Topic) -> Value {

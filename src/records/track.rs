@@ -97,7 +97,8 @@ impl AlbumRef {
             title.retain(|c| c != '\0');
         }
         nuller.keep("album.title", &mut self.title, |title| !title.trim().is_empty());
-        nuller.keep("album.album_type", &mut self.album_type, |kind| matches!(kind.as_str(), "single" | "compilation" | "album"));
+        nuller
+            .keep("album.album_type", &mut self.album_type, |kind| matches!(kind.as_str(), "single" | "compilation" | "album"));
         nuller.keep("album.total_tracks", &mut self.total_tracks, |count| (1..=200).contains(count));
         nuller.keep("album.release_date_precision", &mut self.release_date_precision, |precision| {
             matches!(precision.as_str(), "year" | "month" | "day")

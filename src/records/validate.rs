@@ -29,7 +29,8 @@ const QUOTED_BYTES: usize = 80;
 impl RecordError {
     pub(super) fn decode(topic: Topic, payload: &[u8], error: &serde_json::Error) -> RecordError {
         let head = String::from_utf8_lossy(payload.get(..QUOTED_BYTES).unwrap_or(payload));
-        let problem = format!("the payload ({} bytes, starting {head:?}) is not a record of this topic: {error}", payload.len());
+        let problem =
+            format!("the payload ({} bytes, starting {head:?}) is not a record of this topic: {error}", payload.len());
         RecordError { topic: topic.default_name(), kind: "undecodable", problem }
     }
 

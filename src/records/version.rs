@@ -45,7 +45,9 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Version, String> {
         let (observed_at, tiebreak) =
             text.split_once('.').ok_or_else(|| format!("a version is OBSERVED_AT.TIEBREAK, found {text:?}"))?;
-        let number = |part: &str| part.parse::<i64>().map_err(|error| format!("a version's parts are integers, found {part:?}: {error}"));
+        let number = |part: &str| {
+            part.parse::<i64>().map_err(|error| format!("a version's parts are integers, found {part:?}: {error}"))
+        };
         Ok(Version { observed_at: number(observed_at)?, tiebreak: number(tiebreak)? })
     }
 }

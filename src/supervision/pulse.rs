@@ -1,0 +1,92 @@
+//! Signs of life: how a watchdog tells working from waiting from hanging.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// Shared between an actor's incarnation and its supervisor. The actor beats while it makes progress; a wait that has a
+/// name (rate limit, broker gone) is declared with [`Pulse::waiting`] and is not a hang however long it takes.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    inner: Arc<Mutex<Beat>>,
+}
+
+#[derive(Debug)]
+struct Beat {
+    last: Instant,
+    beats: u64,
+    waits: Vec<(u64, Waiting)>,
+    next_wait: u64,
+}
+
+/// What an actor waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// For people, such as `spotify: rate limit` or `database: connection refused`.
+    pub reason: String,
+    /// When it will try again, microseconds since the Unix epoch, if that is known.
+    pub until: Option<i64>,
+}
+
+impl Pulse {
+    /// A pulse that beats now.
+    pub fn new() -> Pulse {
+        let beat = Beat { last: Instant::now(), beats: 0, waits: Vec::new(), next_wait: 0 };
+        Pulse { inner: Arc::new(Mutex::new(beat)) }
+    }
+
+    /// Progress was made: call it for each finished item and between long steps.
+    pub fn beat(&self) {
+        let mut beat = self.inner.lock();
+        beat.last = Instant::now();
+        beat.beats += 1;
+    }
+
+    /// Declares a wait until the guard is dropped. `until` is in microseconds since the Unix epoch.
+    pub fn waiting(&self, reason: impl Into<String>, until: Option<i64>) -> WaitGuard {
+        let mut beat = self.inner.lock();
+        let id = beat.next_wait;
+        beat.next_wait += 1;
+        beat.waits.push((id, Waiting { reason: reason.into(), until }));
+        WaitGuard { pulse: self.clone(), id }
+    }
+
+    /// Since the last beat; zero while waiting.
+    pub fn age(&self) -> Duration {
+        let beat = self.inner.lock();
+        if beat.waits.is_empty() { beat.last.elapsed() } else { Duration::ZERO }
+    }
+
+    /// Beats so far.
+    pub fn beats(&self) -> u64 {
+        self.inner.lock().beats
+    }
+
+    /// The oldest wait under way.
+    pub fn current_wait(&self) -> Option<Waiting> {
+        self.inner.lock().waits.first().map(|(_, waiting)| waiting.clone())
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Pulse::new()
+    }
+}
+
+/// Ends the wait, and beats, when dropped.
+#[derive(Debug)]
+#[must_use = "the wait ends when the guard is dropped"]
+pub struct WaitGuard {
+    pulse: Pulse,
+    id: u64,
+}
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        let mut beat = self.pulse.inner.lock();
+        beat.waits.retain(|(id, _)| *id != self.id);
+        beat.last = Instant::now();
+    }
+}
