@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::records::{Topic, Version};
+use crate::records::{Envelope, Record, RecordError, Topic, Version};
 
 /// A partition of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +61,22 @@ pub struct Outgoing {
     pub payload: Vec<u8>,
     /// The version of the observation, kept as header `version` and answered by [`Session::heads`].
     pub version: Option<Version>,
+}
+
+impl Outgoing {
+    /// A record for its topic. `partition` is the input message's own number, or [`crate::records::partition_of`] its primary
+    /// artist where a stage starts a chain; `revision` is 0 for raw records.
+    ///
+    /// # Errors
+    /// As [`Envelope::to_json`].
+    pub fn record<T: Record>(envelope: &Envelope<T>, partition: i32, revision: u16) -> Result<Outgoing, RecordError> {
+        Ok(Outgoing {
+            at: TopicPartition { topic: T::TOPIC, partition },
+            key: envelope.body.key(),
+            payload: envelope.to_json()?,
+            version: Some(envelope.version(revision)?),
+        })
+    }
 }
 
 /// What became of the messages of one partition, counted since the consumer group first read it. Committed with the offset,

@@ -1,0 +1,3 @@
+//! Metrics, HTTP endpoint, dashboard, logs.
+pub mod metrics;
+pub use metrics::Metrics;
