@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod dsp;
+pub mod load;
 pub mod mailbox;
 pub mod matching;
 pub mod observe;
@@ -10,3 +11,4 @@ pub mod records;
 pub mod stage;
 pub mod store;
 pub mod supervision;
+pub mod transform;
