@@ -7,6 +7,7 @@ pub mod load;
 pub mod mailbox;
 pub mod matching;
 pub mod observe;
+pub mod pool;
 pub mod records;
 pub mod stage;
 pub mod store;
