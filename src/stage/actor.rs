@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::processor::{StageError, Wait};
 use super::step::Stepper;
 use crate::records::now_micros;
-use crate::supervision::{Control, Exit, ExitSlot, Launch};
+use crate::supervision::{Control, Exit, ExitSlot, Launch, Pulse};
 
 /// What the operator wants of the stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,21 +18,47 @@ enum Wish {
     Drain,
 }
 
+/// What must be there before any stage can work: topics and tables. `None` until they are.
+pub type Readiness = watch::Receiver<Option<Prepared>>;
+
+/// What the preparation found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prepared {
+    /// Partitions of every topic.
+    pub partitions: i32,
+}
+
+type MakeStepper = Box<dyn FnOnce(Prepared) -> Stepper>;
+
 /// One incarnation of a stage. The work happens in a future of its context: a panic there is the actor's death, and the
 /// supervisor's to heal.
-#[derive(Debug)]
 pub struct StageActor {
-    stepper: Option<Stepper>,
+    make: Option<MakeStepper>,
+    readiness: Readiness,
+    pulse: Pulse,
     wish: watch::Sender<Wish>,
     exit: ExitSlot,
     name: String,
 }
 
 impl StageActor {
-    /// An actor that starts stepping when it starts.
-    pub fn new(stepper: Stepper, launch: &Launch) -> StageActor {
+    /// An actor that starts stepping as soon as everything is prepared.
+    pub fn new(make: impl FnOnce(Prepared) -> Stepper + 'static, readiness: Readiness, launch: &Launch) -> StageActor {
         let (wish, _) = watch::channel(Wish::Run);
-        StageActor { stepper: Some(stepper), wish, exit: launch.exit.clone(), name: launch.name.clone() }
+        StageActor {
+            make: Some(Box::new(make)),
+            readiness,
+            pulse: launch.pulse.clone(),
+            wish,
+            exit: launch.exit.clone(),
+            name: launch.name.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for StageActor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StageActor").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -40,8 +66,8 @@ impl Actor for StageActor {
     type Context = Context<StageActor>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some(stepper) = self.stepper.take() else { return };
-        let life = run(stepper, self.wish.subscribe());
+        let Some(make) = self.make.take() else { return };
+        let life = live(make, self.readiness.clone(), self.pulse.clone(), self.wish.subscribe());
         ctx.spawn(life.into_actor(self).map(|exit, actor, ctx| {
             actor.exit.set(exit);
             ctx.stop();
@@ -68,6 +94,26 @@ fn replace(wish: &mut Wish, from: Wish, to: Wish) -> bool {
         *wish = to;
     }
     matches
+}
+
+async fn live(make: MakeStepper, mut readiness: Readiness, pulse: Pulse, mut wish: watch::Receiver<Wish>) -> Exit {
+    loop {
+        if let Some(prepared) = *readiness.borrow_and_update() {
+            return run(make(prepared), wish).await;
+        }
+        if *wish.borrow_and_update() == Wish::Drain {
+            return Exit::Normal;
+        }
+        let _waiting = pulse.waiting("topics and tables are being set up", None);
+        tokio::select! {
+            changed = readiness.changed() => {
+                if changed.is_err() {
+                    return Exit::Failed("the set-up ended without an outcome".to_owned());
+                }
+            }
+            _ = wish.changed() => {}
+        }
+    }
 }
 
 async fn run(mut stepper: Stepper, mut wish: watch::Receiver<Wish>) -> Exit {

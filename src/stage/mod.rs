@@ -13,7 +13,7 @@ pub mod port;
 pub mod processor;
 pub mod step;
 
-pub use actor::StageActor;
+pub use actor::{Prepared, Readiness, StageActor};
 pub use poison::PoisonBook;
 pub use port::Port;
 pub use processor::{Ending, Processed, Processor, StageError, StepContext, Subscription, Wait};
