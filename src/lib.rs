@@ -3,12 +3,14 @@
 
 pub mod config;
 pub mod dsp;
+pub mod extract;
 pub mod load;
 pub mod mailbox;
 pub mod matching;
 pub mod observe;
 pub mod pool;
 pub mod records;
+pub mod service;
 pub mod stage;
 pub mod store;
 pub mod supervision;
