@@ -4,3 +4,4 @@
 pub mod dsp;
 pub mod matching;
 pub mod records;
+pub mod sandbox;
