@@ -1,6 +1,7 @@
 //! `reprise`: a supervised, restart-tolerant music ETL.
 #![doc = "The map of the house follows as the rooms are built."]
 
+pub mod cli;
 pub mod config;
 pub mod dsp;
 pub mod extract;
@@ -10,6 +11,7 @@ pub mod matching;
 pub mod observe;
 pub mod pool;
 pub mod records;
+pub mod sandbox;
 pub mod service;
 pub mod stage;
 pub mod store;
