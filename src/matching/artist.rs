@@ -64,6 +64,12 @@ impl Artist {
         self.words().is_empty()
     }
 
+    /// True if a catalogue says that it does not know the artist.
+    pub fn is_unknown(&self) -> bool {
+        self.is_empty()
+            || matches!(self.words().key(), "unknown" | "unknownartist" | "various" | "variousartists" | "na" | "noartist")
+    }
+
     /// The name in full.
     pub fn words(&self) -> &Words {
         static NOTHING: std::sync::LazyLock<Words> = std::sync::LazyLock::new(Words::default);

@@ -16,7 +16,7 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Thresholds { artist: 0.85, track: 0.82 }
+        Thresholds { artist: 0.85, track: 0.8 }
     }
 }
 

@@ -74,9 +74,8 @@ pub enum Reason {
     TitleEqual,
     TitleSimilar,
     TitleDiffers,
-    TitleExtra,
+    TitleUnknown,
     VersionDiffers,
-    VersionIgnored,
     PartDiffers,
     ArtistEqual,
     ArtistSimilar,
@@ -94,7 +93,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Reason; 39] = [
+    const ALL: [Reason; 38] = [
         Reason::AliasSame,
         Reason::AliasDifferent,
         Reason::SameIsrc,
@@ -117,9 +116,8 @@ impl Reason {
         Reason::TitleEqual,
         Reason::TitleSimilar,
         Reason::TitleDiffers,
-        Reason::TitleExtra,
+        Reason::TitleUnknown,
         Reason::VersionDiffers,
-        Reason::VersionIgnored,
         Reason::PartDiffers,
         Reason::ArtistEqual,
         Reason::ArtistSimilar,
@@ -161,9 +159,8 @@ impl Reason {
             Reason::TitleEqual => "title equal",
             Reason::TitleSimilar => "title similar",
             Reason::TitleDiffers => "title differs",
-            Reason::TitleExtra => "one title has a subtitle",
+            Reason::TitleUnknown => "title unknown on one side",
             Reason::VersionDiffers => "another version (live, remix, acoustic, demo, ...)",
-            Reason::VersionIgnored => "remaster or edition words ignored",
             Reason::PartDiffers => "another part or number",
             Reason::ArtistEqual => "artist equal",
             Reason::ArtistSimilar => "artist similar",
