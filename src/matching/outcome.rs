@@ -71,6 +71,7 @@ pub enum Reason {
     NumberLeftOut,
     OtherScriptLeftOut,
     NicknameLeftOut,
+    InitialLeftOut,
     TitleEqual,
     TitleSimilar,
     TitleDiffers,
@@ -93,7 +94,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Reason; 38] = [
+    const ALL: [Reason; 39] = [
         Reason::AliasSame,
         Reason::AliasDifferent,
         Reason::SameIsrc,
@@ -113,6 +114,7 @@ impl Reason {
         Reason::NumberLeftOut,
         Reason::OtherScriptLeftOut,
         Reason::NicknameLeftOut,
+        Reason::InitialLeftOut,
         Reason::TitleEqual,
         Reason::TitleSimilar,
         Reason::TitleDiffers,
@@ -156,6 +158,7 @@ impl Reason {
             Reason::NumberLeftOut => "track number left out",
             Reason::OtherScriptLeftOut => "compared in one script of two",
             Reason::NicknameLeftOut => "text in quotes left out",
+            Reason::InitialLeftOut => "title or initial left out",
             Reason::TitleEqual => "title equal",
             Reason::TitleSimilar => "title similar",
             Reason::TitleDiffers => "title differs",

@@ -60,6 +60,8 @@ mod weight {
     pub const SUBTITLE: f64 = 0.12;
     /// A title of which only some words are left, beside the same artist and length.
     pub const CUT_TITLE: f64 = 0.75;
+    /// "Symphony No. 40" and "Symphony No. 41": low enough for the cap on other titles.
+    pub const OTHER_NUMBERS: f64 = 0.5;
     /// No title on one side, all else equal: a match of low quality.
     pub const WITHOUT_TITLE: f64 = 0.82;
 }
@@ -76,6 +78,9 @@ mod cap {
 const SAME_SECONDS: f64 = 2.5;
 /// Beyond this the recordings differ, or the version does.
 const OTHER_SECONDS: f64 = 30.0;
+/// The similarity from which titles can be the same, with and without an equal length to confirm it.
+const SAME_TITLE: f64 = 0.7;
+const SAME_TITLE_WITH_LENGTH: f64 = 0.6;
 /// The similarity from which a segment of a title counts as the name of the artist or album.
 const NAMES_IT: f64 = 0.8;
 
@@ -129,10 +134,16 @@ impl Track {
     fn compare_without_title(&self, other: &Track, same_artist: Option<bool>) -> Comparison {
         let artist = same_artist.map_or_else(|| self.artist.compare(&other.artist).score, |same| f64::from(u8::from(same)));
         let evidence = [self.album_evidence(other), self.duration_evidence(other)];
-        let confirmed = evidence == [Some(Reason::AlbumEqual), Some(Reason::DurationEqual)] && artist >= 0.95;
+        let album = evidence.contains(&Some(Reason::AlbumEqual)) || self.has_album_of(other) || other.has_album_of(self);
+        let confirmed = album && evidence.contains(&Some(Reason::DurationEqual)) && artist >= 0.85;
         let score = if confirmed && !self.artist.is_unknown() { weight::WITHOUT_TITLE } else { 0.0 };
         let reasons = evidence.into_iter().flatten().fold(Reasons::of(Reason::TitleUnknown), Reasons::with);
-        Comparison { score, reasons: if artist >= 0.95 { reasons.with(Reason::ArtistEqual) } else { reasons } }
+        Comparison { score, reasons: if artist >= 0.85 { reasons.with(Reason::ArtistEqual) } else { reasons } }
+    }
+
+    /// The other's title ends with this album.
+    fn has_album_of(&self, other: &Track) -> bool {
+        self.album.as_ref().is_some_and(|album| other.title.content.iter().skip(1).any(|segment| album.is(segment)))
     }
 
     fn combine(&self, other: &Track, title: TitleComparison, artist: ArtistComparison) -> Comparison {
@@ -159,8 +170,8 @@ impl Track {
         let caps = [
             (version.is_some(), cap::VERSION),
             (title.part_differs, cap::PART),
-            (title_score < 0.6, cap::TITLE),
-            (artist.score.is_some_and(|score| score < 0.55 && !(all_else && score > 0.3)), cap::ARTIST),
+            (title_score < if same_length { SAME_TITLE_WITH_LENGTH } else { SAME_TITLE }, cap::TITLE),
+            (artist.score.is_some_and(|score| score < 0.55 && !(all_else && score > 0.25)), cap::ARTIST),
         ];
         score = caps.into_iter().filter(|(holds, _)| *holds).fold(score, |score, (_, cap)| score.min(cap));
         reasons = version.into_iter().fold(reasons, Reasons::with);
@@ -315,7 +326,7 @@ impl TitleComparison {
         if best < 1.0 {
             best = best.max(a.nearest(&b, &whole_b)).max(b.nearest(&a, &whole_a)).max(spelled_out(&whole_a, &whole_b));
         }
-        let part_differs = best < 1.0 && numbers_differ(&whole_a, &whole_b) || parts_differ(one, other);
+        let part_differs = best < 0.6 && numbers_differ(&whole_a, &whole_b) || parts_differ(one, other);
         let mut reasons = Reasons::of(match best {
             1.0.. => Reason::TitleEqual,
             0.7.. => Reason::TitleSimilar,
@@ -412,6 +423,10 @@ impl<'a> Freed<'a> {
         if self.album_found {
             let all = Words::joined(self.track.title.content.iter());
             best = best.max(similarity(&all, other_whole) - weight::SUBTITLE / 2.0);
+        } else if let Some(album) = &other.track.album {
+            // Title and album run together: "CrashSiteFootnotes".
+            let glued = Words::joined([other_whole, &album.full].into_iter());
+            best = best.max(similarity(&self.whole(), &glued) - weight::SUBTITLE / 2.0);
         }
         if let (true, [only]) = (self.artist_unknown, self.segments.as_slice()) {
             let rest = only.key().strip_prefix(other.track.artist.words().key()).filter(|rest| !rest.is_empty());
@@ -427,7 +442,7 @@ fn artist_is(artist: &Artist, words: &Words) -> bool {
     artist.words().key() == words.key() || plain_similarity(artist.words().key(), words.key()) >= NAMES_IT
 }
 
-/// Titles: plain distance, or the same words in another order.
+/// Titles: plain distance, or the same words in another order; with other numbers they are other titles.
 fn similarity(one: &Words, other: &Words) -> f64 {
     if one.is_empty() || other.is_empty() || one.is_symbols() != other.is_symbols() {
         return 0.0;
@@ -436,7 +451,8 @@ fn similarity(one: &Words, other: &Words) -> f64 {
         return 1.0;
     }
     let aligned = compare_names(one, other).score;
-    plain_similarity(one.key(), other.key()).max(aligned)
+    let score = plain_similarity(one.key(), other.key()).max(aligned);
+    if numbers_differ(one, other) { score.min(weight::OTHER_NUMBERS) } else { score }
 }
 
 /// "I Would Die 4 U" and "I Would Die for You".
