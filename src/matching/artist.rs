@@ -36,6 +36,8 @@ mod discount {
     pub const NUMBER: f64 = 0.05;
     pub const SCRIPT: f64 = 0.06;
     pub const NICKNAME: f64 = 0.05;
+    pub const BACKING: f64 = 0.08;
+    pub const TITLE_OR_INITIAL: f64 = 0.05;
 }
 
 /// A joint name has at most this many artists worth telling apart.
@@ -62,6 +64,12 @@ impl Artist {
     /// True if nothing is left to compare.
     pub fn is_empty(&self) -> bool {
         self.words().is_empty()
+    }
+
+    /// True if a catalogue says that it does not know the artist.
+    pub fn is_unknown(&self) -> bool {
+        self.is_empty()
+            || matches!(self.words().key(), "unknown" | "unknownartist" | "various" | "variousartists" | "na" | "noartist")
     }
 
     /// The name in full.
@@ -118,6 +126,12 @@ impl Artist {
         if main.matches('"').count() == 2 {
             let unquoted: String = main.split('"').step_by(2).collect();
             self.add(&unquoted, discount::NICKNAME, Some(Reason::NicknameLeftOut));
+        }
+        if let Some(leader) = without_backing_group(main) {
+            self.add(leader, discount::BACKING, Some(Reason::GuestLeftOut));
+        }
+        if let Some(plain) = without_title_and_initials(main) {
+            self.add(&plain, discount::TITLE_OR_INITIAL, Some(Reason::InitialLeftOut));
         }
         if !main.is_ascii() {
             self.add_single_scripts(main);
@@ -189,6 +203,30 @@ fn without_brackets(text: &str) -> String {
         }
     }
     outside
+}
+
+/// "Count Basie & His Orchestra", "Dan Bern & the IJBC": the group of a person named in full. "Echo & the Bunnymen" is one
+/// name.
+fn without_backing_group(text: &str) -> Option<&str> {
+    let joints = [" & the ", " and the ", " & his ", " and his ", " & her ", " and her "];
+    let leader = joints.iter().find_map(|joint| text.split_once(joint)).map(|(leader, _)| leader)?;
+    let person = leader.split_whitespace().count() == 2 && !leader.starts_with("the ") && !leader.contains([',', '&', '/']);
+    person.then_some(leader)
+}
+
+/// "Ms. Lauryn Hill", "Richard M. Nixon": a title before and initials within a name of at least two other words.
+fn without_title_and_initials(text: &str) -> Option<String> {
+    if !text.contains('.') {
+        return None;
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let last = words.len().checked_sub(1)?;
+    let kept = |(at, word): (usize, &&str)| match at {
+        0 => !matches!(*word, "ms." | "mrs." | "mr." | "dr."),
+        _ => at == last || !(word.ends_with('.') && word.chars().count() == 2),
+    };
+    let plain: Vec<&str> = words.iter().enumerate().filter(|(at, word)| kept((*at, word))).map(|(_, word)| *word).collect();
+    (plain.len() >= 2 && plain.len() < words.len()).then(|| plain.join(" "))
 }
 
 /// "06Mogwai", "03 Mogwai": two digits glued to a name of at least four letters, or with a leading zero. "10cc", "808 State"

@@ -102,6 +102,12 @@ fn weighted(one: &[char], other: &[char]) -> u32 {
             if row > 0 && column > 0 && one.get(row) == other.get(column - 1) && one.get(row - 1) == other.get(column) {
                 best = best.min(get(&before_last, column - 1) + cost::SWAPPED);
             }
+            if column > 0 && is_digraph(one.get(row), other.get(column - 1), other.get(column)) {
+                best = best.min(get(&last, column - 1) + cost::SOUNDS_ALIKE);
+            }
+            if row > 0 && is_digraph(other.get(column), one.get(row - 1), one.get(row)) {
+                best = best.min(get(&before_last, column) + cost::SOUNDS_ALIKE);
+            }
             set(&mut current, column + 1, best);
         }
         std::mem::swap(&mut before_last, &mut last);
@@ -147,6 +153,12 @@ fn exchange(one: &[char], row: usize, other: &[char], column: usize) -> u32 {
     }
 }
 
+/// One letter that some spell with two: "Jimmy" and "Jimmie", "Ärzte" and "Aerzte".
+fn is_digraph(letter: Option<&char>, first: Option<&char>, second: Option<&char>) -> bool {
+    let (Some(letter), Some(first), Some(second)) = (letter, first, second) else { return false };
+    matches!((letter, first, second), ('y', 'i', 'e') | ('f', 'p', 'h') | ('k', 'c', 'k') | ('a' | 'o' | 'u', _, 'e') if *first == *letter || matches!(letter, 'y' | 'f' | 'k'))
+}
+
 fn sounds_alike(a: char, b: char) -> bool {
     let vowel = |letter| matches!(letter, 'a' | 'e' | 'i' | 'o' | 'u' | 'y');
     let pair = |x, y| (a == x && b == y) || (a == y && b == x);
@@ -183,6 +195,8 @@ mod tests {
         assert!(typo_cost("bryan", "ryan") > 1.0);
         assert!(typo_cost("daughters", "daughter") > 1.0);
         assert!(typo_cost("krush", "rush") > 1.0);
+        assert!(typo_cost("jimmy", "jimmie") < 1.0);
+        assert!(typo_cost("arzte", "aerzte") < 1.0);
     }
 
     #[test]

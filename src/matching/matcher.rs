@@ -14,9 +14,19 @@ pub struct Thresholds {
     pub track: f64,
 }
 
+impl Thresholds {
+    /// The valid range, in which the README's curve was measured.
+    pub const RANGE: std::ops::RangeInclusive<f64> = 0.7..=0.9;
+
+    /// True if both thresholds are in the valid range.
+    pub fn are_valid(&self) -> bool {
+        Self::RANGE.contains(&self.artist) && Self::RANGE.contains(&self.track)
+    }
+}
+
 impl Default for Thresholds {
     fn default() -> Self {
-        Thresholds { artist: 0.85, track: 0.82 }
+        Thresholds { artist: 0.85, track: 0.8 }
     }
 }
 

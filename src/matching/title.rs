@@ -31,13 +31,16 @@ enum Place {
 }
 
 impl Title {
-    /// Takes a title apart.
-    pub fn new(raw: &str) -> Title {
+    /// Takes a title apart. If the artist is not known from elsewhere, the title may start with it.
+    pub fn new(raw: &str, artist_known: bool) -> Title {
         let folded = fold(raw);
         let text = without_track_number(&folded);
         let mut title = Title::default();
         for (place, segment) in segments(text).into_iter().take(MOST_SEGMENTS) {
-            title.add(place, segment);
+            title.add(place, segment, artist_known);
+        }
+        if title.content.first().is_some_and(|first| first.key() == "unknown") {
+            return Title::default();
         }
         if title.content.is_empty() && !text.trim().is_empty() {
             // A title of version words only ("Remix", "Live"): then they are the title.
@@ -51,7 +54,7 @@ impl Title {
         self.content.is_empty()
     }
 
-    fn add(&mut self, place: Place, segment: &str) {
+    fn add(&mut self, place: Place, segment: &str, artist_known: bool) {
         // Behind a dash only "feat." and its kin: "U2 - With or Without You" has no guest.
         if is_guest_list(segment) && (place == Place::Bracket || segment.trim_start().starts_with('f')) {
             return self.add_guests(segment);
@@ -62,7 +65,8 @@ impl Title {
         if words.is_empty() || (words.is_symbols() && !self.content.is_empty()) {
             return;
         }
-        if self.content.is_empty() || self.version.read(&words) == Tail::Content {
+        let doubtful = !artist_known && place == Place::Plain && self.content.len() == 1;
+        if self.content.is_empty() || self.version.read(&words, doubtful) == Tail::Content {
             self.content.push(words);
         }
     }
@@ -111,15 +115,20 @@ fn is_gap(letter: char) -> bool {
     matches!(letter, ' ' | '_' | '-')
 }
 
-/// "005-Stand", "07. Stand", "0004-Stand": a number with a leading zero or of three digits, and a mark behind it. "99
-/// Luftballons", "505" and "19-2000" keep theirs.
+/// "005-Stand", "07. Stand", "0A4-Stand": a number with a leading zero or of three digits, and a mark behind it. "99
+/// Luftballons", "505" and "19-2000" keep theirs. Nothing but such a number is no title at all.
 fn without_track_number(text: &str) -> &str {
-    let rest = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    let digits = text.len() - rest.len();
+    let rest = text.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric());
+    let number = text.get(..text.len() - rest.len()).unwrap_or("");
     let name = rest.trim_start_matches(['-', '.', '_', ')', ' ']);
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let zero = number.starts_with('0') && (2..=4).contains(&number.len()) && (digits || rest.starts_with('-'));
+    let long = digits && (3..=4).contains(&number.len()) && rest.starts_with(['-', '_', ')']) && !rest.starts_with("- ");
     let marked = rest.starts_with(['-', '.', '_', ')']);
-    let numbered = digits > 0 && marked && (text.starts_with('0') || digits >= 3);
-    if numbered && name.contains(is_word_letter) { name } else { text }
+    match (zero && (marked || rest.trim().is_empty())) || (long && name.contains(is_word_letter)) {
+        true => name,
+        false => text,
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +137,7 @@ mod tests {
     use super::*;
 
     fn content(raw: &str) -> Vec<String> {
-        Title::new(raw).content.iter().map(|words| words.iter().collect::<Vec<_>>().join(" ")).collect()
+        Title::new(raw, true).content.iter().map(|words| words.iter().collect::<Vec<_>>().join(" ")).collect()
     }
 
     #[test]
@@ -148,9 +157,9 @@ mod tests {
 
     #[test]
     fn its_version_and_guests_are_kept_apart() {
-        let title = Title::new("Old Town Road (feat. Billy Ray Cyrus) - Remix");
+        let title = Title::new("Old Town Road (feat. Billy Ray Cyrus) - Remix", true);
         assert_eq!(title.version.kinds(), REMIX);
         assert_eq!(title.guests.iter().map(Words::key).collect::<Vec<_>>(), ["billyraycyrus"]);
-        assert_eq!(Title::new("Creep (Live at Reading 1994)").version.kinds(), LIVE);
+        assert_eq!(Title::new("Creep (Live at Reading 1994)", true).version.kinds(), LIVE);
     }
 }

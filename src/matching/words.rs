@@ -187,6 +187,8 @@ fn canonical(word: &str) -> Option<&str> {
         "twelve" | "xii" => "12",
         "pt" => "part",
         "vol" => "volume",
+        "pres" | "present" => "presents",
+        "versus" => "vs",
         _ => return Some(word),
     })
 }
