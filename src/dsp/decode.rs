@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use symphonia::core::audio::{Audio, GenericAudioBufferRef};
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_VORBIS};
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
 
 use super::error::AnalyzeError;
 use super::limits::Limits;
@@ -90,8 +92,9 @@ fn read_packets(
     let mut format = symphonia::default::get_probe()
         .probe(&to_hint(hint), stream, FormatOptions::default(), MetadataOptions::default())
         .map_err(|error| not_audio(&error))?;
-    let (track_id, mut decoder) = open_decoder(format.as_ref())?;
+    let (track_id, mut decoder, gaps) = open_decoder(format.as_ref())?;
     let mut mixer = Mixer::new(limits, sound);
+    mixer.gaps = gaps;
     let mut bad_packets = 0;
     let mut last_error = None;
     while !mixer.is_full() && bad_packets < MAX_BAD_PACKETS {
@@ -110,7 +113,7 @@ fn read_packets(
         match decoder.decode(&packet) {
             Ok(buffer) => {
                 bad_packets = 0;
-                mixer.push(&buffer)?;
+                mixer.push(&buffer, &packet)?;
             }
             Err(error) => {
                 last_error = Some(error);
@@ -145,7 +148,22 @@ fn not_audio(error: &Error) -> AnalyzeError {
     }
 }
 
-fn open_decoder(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>), AnalyzeError> {
+/// Who cuts encoder delay and padding, which are not music.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Gaps {
+    /// The decoder does, as the container says.
+    Decoder,
+    /// We do. symphonia 0.6 cuts Vorbis at every page whose time stamp is earlier than its samples say, which muxers write
+    /// in mid-stream; libvorbis cuts at the start and the end of the stream only.
+    AtBothEnds,
+    /// We do: the first frames of AAC are the codec's start-up, which nothing in symphonia 0.6 takes away.
+    Lead(usize),
+}
+
+/// Start-up samples of an AAC-LC stream by nearly every encoder.
+const AAC_LEAD: usize = 1_024;
+
+fn open_decoder(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>, Gaps), AnalyzeError> {
     let track = format
         .default_track(TrackType::Audio)
         .ok_or_else(|| AnalyzeError::NotAudio { found: "a container without an audio track".into() })?;
@@ -154,10 +172,15 @@ fn open_decoder(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>
         .as_ref()
         .and_then(|parameters| parameters.audio())
         .ok_or_else(|| AnalyzeError::NotAudio { found: "an audio track without codec parameters".into() })?;
+    let gaps = match parameters.codec {
+        CODEC_ID_VORBIS => Gaps::AtBothEnds,
+        CODEC_ID_AAC if track.delay.is_none() => Gaps::Lead(AAC_LEAD),
+        _ => Gaps::Decoder,
+    };
     let decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+        .make_audio_decoder(parameters, &AudioDecoderOptions::default().gapless(gaps == Gaps::Decoder))
         .map_err(|error| unsupported(parameters, &error))?;
-    Ok((track.id, decoder))
+    Ok((track.id, decoder, gaps))
 }
 
 fn unsupported(parameters: &AudioCodecParameters, error: &Error) -> AnalyzeError {
@@ -179,6 +202,9 @@ struct Mixer<'a> {
     overhang: Vec<Vec<f32>>,
     /// Conversion space for integer codecs.
     planes: Vec<Vec<f32>>,
+    gaps: Gaps,
+    /// What the last packet called padding: it is, if no packet follows.
+    held: Vec<Vec<f32>>,
 }
 
 impl<'a> Mixer<'a> {
@@ -187,7 +213,16 @@ impl<'a> Mixer<'a> {
         sound.rate = 0;
         sound.channels = 0;
         let max_seconds = limits.max_seconds.clamp(0.0, 3_600.0);
-        Mixer { sound, max_seconds, limit: 0, limit_with_overhang: 0, overhang: Vec::new(), planes: Vec::new() }
+        Mixer {
+            sound,
+            max_seconds,
+            limit: 0,
+            limit_with_overhang: 0,
+            overhang: Vec::new(),
+            planes: Vec::new(),
+            gaps: Gaps::Decoder,
+            held: Vec::new(),
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -198,7 +233,7 @@ impl<'a> Mixer<'a> {
         self.sound.mono.len() + self.overhang.first().map_or(0, Vec::len)
     }
 
-    fn push(&mut self, buffer: &GenericAudioBufferRef<'_>) -> Result<(), AnalyzeError> {
+    fn push(&mut self, buffer: &GenericAudioBufferRef<'_>, packet: &Packet) -> Result<(), AnalyzeError> {
         let (rate, channels) = (buffer.spec().rate(), buffer.num_planes());
         if buffer.frames() == 0 || channels == 0 {
             return Ok(());
@@ -213,12 +248,12 @@ impl<'a> Mixer<'a> {
         // Not through a converting copy where the decoder gives floats already: that would clip at full scale.
         if let GenericAudioBufferRef::F32(floats) = buffer {
             let planes: Vec<&[f32]> = floats.iter_planes().collect();
-            self.take(&planes);
+            self.cut(&planes, packet);
         } else {
             let mut planes = std::mem::take(&mut self.planes);
             buffer.copy_to_vecs_planar(&mut planes);
             let views: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
-            self.take(&views);
+            self.cut(&views, packet);
             self.planes = planes;
         }
         Ok(())
@@ -240,6 +275,30 @@ impl<'a> Mixer<'a> {
         self.limit_with_overhang = ((self.max_seconds + OVERHANG_S) * f64::from(rate)).round() as usize;
         self.overhang = vec![Vec::new(); channels];
         Ok(())
+    }
+
+    /// Takes what is music of a packet.
+    fn cut(&mut self, planes: &[&[f32]], packet: &Packet) {
+        let frames = planes.iter().map(|plane| plane.len()).min().unwrap_or(0);
+        let (from, to) = match &mut self.gaps {
+            Gaps::Decoder => (0, frames),
+            Gaps::Lead(left) => {
+                let from = frames.min(*left);
+                *left -= from;
+                (from, frames)
+            }
+            Gaps::AtBothEnds => {
+                let before_start = usize::try_from(packet.pts.get().min(0).unsigned_abs()).unwrap_or(usize::MAX).min(frames);
+                let padding = usize::try_from(packet.trim_end.get()).unwrap_or(usize::MAX).min(frames - before_start);
+                (before_start, frames - padding)
+            }
+        };
+        let held = std::mem::take(&mut self.held);
+        self.take(&held.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        self.take(&planes.iter().map(|plane| &plane[from..to]).collect::<Vec<_>>());
+        if to < frames {
+            self.held = planes.iter().map(|plane| plane[to..frames].to_vec()).collect();
+        }
     }
 
     fn take(&mut self, planes: &[&[f32]]) {

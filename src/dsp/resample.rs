@@ -7,7 +7,7 @@
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use realfft::num_complex::Complex32;
+use realfft::num_complex::Complex64;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
 /// The rate that all analysis happens at, as in the reference.
@@ -28,18 +28,18 @@ pub(super) struct Resampler {
 
 struct Plan {
     rate: u32,
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
+    forward: Arc<dyn RealToComplex<f64>>,
+    inverse: Arc<dyn ComplexToReal<f64>>,
     /// Zero-phase frequency response over the shared bins, scaled for the round trip.
-    response: Vec<f32>,
+    response: Vec<f64>,
     /// Samples dropped on each side of a block, at the input and at the output rate.
     edge_in: usize,
     edge_out: usize,
-    block_in: Vec<f32>,
-    spectrum_in: Vec<Complex32>,
-    spectrum_out: Vec<Complex32>,
-    block_out: Vec<f32>,
-    scratch: Vec<Complex32>,
+    block_in: Vec<f64>,
+    spectrum_in: Vec<Complex64>,
+    spectrum_out: Vec<Complex64>,
+    block_out: Vec<f64>,
+    scratch: Vec<Complex64>,
 }
 
 impl Resampler {
@@ -75,14 +75,14 @@ impl Plan {
         let mut spectrum_in = forward.make_output_vec();
         let spectrum_out = inverse.make_input_vec();
         let scratch_len = forward.get_scratch_len().max(inverse.get_scratch_len());
-        let mut scratch = vec![Complex32::default(); scratch_len];
+        let mut scratch = vec![Complex64::default(); scratch_len];
         for (lag, &tap) in kernel.iter().enumerate() {
-            block_in[lag] = tap as f32;
-            block_in[(len_in - lag) % len_in] = tap as f32;
+            block_in[lag] = tap;
+            block_in[(len_in - lag) % len_in] = tap;
         }
         // Cannot fail: every buffer was made by the plan itself.
         let _ = forward.process_with_scratch(&mut block_in, &mut spectrum_in, &mut scratch[..forward.get_scratch_len()]);
-        let scale = 1.0 / len_in as f32;
+        let scale = 1.0 / len_in as f64;
         let response = spectrum_in.iter().take(spectrum_out.len()).map(|bin| bin.re * scale).collect();
         let (edge_out, block_out) = (edge_in / down * up, vec![0.0; len_out]);
         Plan { rate, forward, inverse, response, edge_in, edge_out, block_in, spectrum_in, spectrum_out, block_out, scratch }
@@ -96,8 +96,28 @@ impl Plan {
         while output.len() < wanted {
             self.filter_block(input, at);
             let valid = &self.block_out[self.edge_out..self.block_out.len() - self.edge_out];
-            output.extend_from_slice(&valid[..valid.len().min(wanted - output.len())]);
+            output.extend(valid.iter().take(wanted - output.len()).map(|&x| x as f32));
             at += step;
+        }
+        self.restore_silence(input, output);
+    }
+
+    /// A transform spreads rounding noise over its whole block. Digital silence stays silence: where nothing lies under the
+    /// kernel, nothing comes out, and crossings and spectrum are not those of noise at -250 dB.
+    fn restore_silence(&self, input: &[f32], output: &mut [f32]) {
+        let scale = f64::from(ANALYSIS_RATE) / f64::from(self.rate);
+        let mut from = 0;
+        for run in input.chunk_by(|a, b| is_silent(*a) == is_silent(*b)) {
+            let to = from + run.len();
+            // Silence goes on beyond both ends of the clip.
+            let first = if from == 0 { 0 } else { from + self.edge_in };
+            let last = if to == input.len() { to } else { to.saturating_sub(self.edge_in) };
+            if first < last && is_silent(run[0]) {
+                let end = ((last as f64 * scale) as usize).min(output.len());
+                let start = ((first as f64 * scale).ceil() as usize).min(end);
+                output[start..end].fill(0.0);
+            }
+            from = to;
         }
     }
 
@@ -107,12 +127,14 @@ impl Plan {
         let from = (at + before).saturating_sub(self.edge_in).min(input.len());
         let copied = (self.block_in.len() - before).min(input.len() - from);
         self.block_in[..before].fill(0.0);
-        self.block_in[before..before + copied].copy_from_slice(&input[from..from + copied]);
+        for (to, &x) in self.block_in[before..before + copied].iter_mut().zip(&input[from..from + copied]) {
+            *to = f64::from(x);
+        }
         self.block_in[before + copied..].fill(0.0);
         let (forward, inverse) = (&self.forward, &self.inverse);
         let scratch = &mut self.scratch[..forward.get_scratch_len()];
         let _ = forward.process_with_scratch(&mut self.block_in, &mut self.spectrum_in, scratch);
-        self.spectrum_out.fill(Complex32::default());
+        self.spectrum_out.fill(Complex64::default());
         for ((to, from), gain) in self.spectrum_out.iter_mut().zip(&self.spectrum_in).zip(&self.response) {
             *to = from * gain;
         }
@@ -123,6 +145,10 @@ impl Plan {
         let scratch = &mut self.scratch[..inverse.get_scratch_len()];
         let _ = inverse.process_with_scratch(&mut self.spectrum_out, &mut self.block_out, scratch);
     }
+}
+
+fn is_silent(x: f32) -> bool {
+    x.abs() < 1e-9
 }
 
 /// The right half, tap 0 first, of the symmetric low-pass kernel at the input rate.
