@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod dsp;
+pub mod extract;
 pub mod mailbox;
 pub mod matching;
 pub mod observe;

@@ -1,0 +1,355 @@
+//! Accounts, and the one loop that every call to every API goes through.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rand::Rng as _;
+use tokio::sync::Semaphore;
+
+use crate::extract::options::HttpOptions;
+use crate::observe::Metrics;
+use crate::observe::metrics::{ApiLabel, ApiWaitLabel};
+use crate::records::now_micros;
+use crate::supervision::Pulse;
+
+use super::answer::{Answer, ApiError, Verdict};
+use super::breaker::Breaker;
+use super::gate::{Clock, Gate, Hold};
+use super::park::ParkBook;
+use super::request::ApiRequest;
+use super::window::{CallLog, RateWindow};
+use super::wire::{Fault, Wire};
+
+/// The one HTTP client. Cheap to clone; the last clone closes the connections.
+#[derive(Debug, Clone)]
+pub struct Http {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: HttpOptions,
+    metrics: Metrics,
+    logger: slog::Logger,
+    parks: ParkBook,
+    wire: Wire,
+    started: Instant,
+    accounts: Mutex<HashMap<String, Arc<State>>>,
+}
+
+/// What an API counts calls by: a developer account (Spotify), a key (Last.fm), this machine's address (Deezer).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSpec {
+    /// Metric label: `spotify`, `lastfm`, `deezer`, `itunes`, `musicbrainz`, `spotify_embed`, `clips`.
+    pub api: &'static str,
+    /// Names the account in the park book and among those that share its limits. Never a credential itself, at most its hash.
+    pub name: String,
+    /// No window may hold more calls than it allows.
+    pub windows: Vec<RateWindow>,
+    /// Most calls under way at once.
+    pub max_concurrent: usize,
+}
+
+/// One account of one API. Clones, and accounts opened again under the same name, share limits, parks and breaker.
+#[derive(Debug, Clone)]
+pub struct Account {
+    http: Arc<Inner>,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    api: &'static str,
+    name: String,
+    slots: Semaphore,
+    gate: Mutex<Gate>,
+    /// Calls the server answered in a way that could be used.
+    served: AtomicU64,
+    /// Requests that failed in whole calls, by fingerprint.
+    stubborn: Mutex<HashMap<u64, Stubborn>>,
+}
+
+/// A request that keeps failing.
+#[derive(Debug, Clone, Copy)]
+struct Stubborn {
+    rounds: u32,
+    since: Instant,
+    served_then: u64,
+}
+
+/// Waits below this are not worth a line in the status.
+const UNREMARKABLE: Duration = Duration::from_secs(1);
+
+/// Longest pause handed to a stage at once: it looks again after this.
+const LONGEST_STEP: Duration = Duration::from_secs(60);
+
+/// First pause of a stage after a call used up its retries; doubles with each such call.
+const EXHAUSTED_PAUSE: Duration = Duration::from_secs(5);
+
+/// More failing requests than this at once are not worth telling apart.
+const MAX_STUBBORN: usize = 1_000;
+
+impl Http {
+    /// Starts the client.
+    ///
+    /// # Errors
+    /// When its thread or its TLS set-up cannot be started.
+    pub fn new(options: HttpOptions, metrics: Metrics, logger: slog::Logger, parks: ParkBook) -> anyhow::Result<Http> {
+        let (wire, warning) = Wire::new(&options)?;
+        if let Some(warning) = warning {
+            slog::warn!(logger, "{warning}");
+        }
+        let (started, accounts) = (Instant::now(), Mutex::default());
+        Ok(Http { inner: Arc::new(Inner { options, metrics, logger, parks, wire, started, accounts }) })
+    }
+
+    /// The account of this name, opened with `spec` if it is new.
+    pub fn account(&self, spec: AccountSpec) -> Account {
+        let inner = &self.inner;
+        let open = || {
+            let breaker = Breaker::new(inner.options.breaker_failures, inner.options.breaker_pause.0);
+            let gate = Gate::new(CallLog::new(spec.windows), breaker, inner.parks.parked(&spec.name));
+            Arc::new(State {
+                api: spec.api,
+                name: spec.name.clone(),
+                slots: Semaphore::new(spec.max_concurrent.max(1)),
+                gate: Mutex::new(gate),
+                served: AtomicU64::new(0),
+                stubborn: Mutex::default(),
+            })
+        };
+        let state = Arc::clone(inner.accounts.lock().entry(spec.name.clone()).or_insert_with(open));
+        Account { http: Arc::clone(inner), state }
+    }
+
+    /// The book of parks and notes, for clients that learn about their account.
+    pub fn parks(&self) -> &ParkBook {
+        &self.inner.parks
+    }
+
+    /// For clients that have something to say to the operator.
+    pub fn logger(&self) -> &slog::Logger {
+        &self.inner.logger
+    }
+}
+
+impl Account {
+    /// Sends `request` until `judge` accepts an answer, within the account's limits. Waits longer than `max_wait_in_place`
+    /// are handed to the caller before anything is sent.
+    ///
+    /// # Errors
+    /// What the stage has to do instead: see [`ApiError`].
+    pub async fn call(
+        &self,
+        request: &ApiRequest,
+        judge: &(dyn Fn(&Answer) -> Verdict + Send + Sync),
+        pulse: &Pulse,
+    ) -> Result<Answer, ApiError> {
+        let (mut failures, mut throttles) = (0, 0);
+        loop {
+            let answer = self.attempt(request, pulse).await?;
+            match self.verdict(request, &answer, judge) {
+                Verdict::Accept => return self.accepted(request, answer),
+                Verdict::Missing(reason) => {
+                    self.served(request);
+                    return Err(ApiError::Missing { reason });
+                }
+                Verdict::Retry(reason) => {
+                    failures += 1;
+                    slog::debug!(self.http.logger, "{}: {reason}", self.state.api; "request" => request.describe(), "failures" => failures);
+                    if failures > self.http.options.retries {
+                        return Err(self.exhausted(request, &reason));
+                    }
+                    self.back_off(failures, &reason, pulse).await;
+                }
+                Verdict::WaitFor { reason, pause } => {
+                    throttles += 1;
+                    self.park(&reason, pause);
+                    if throttles > self.http.options.retries {
+                        return Err(ApiError::Wait { reason: self.label(&reason), pause: UNREMARKABLE });
+                    }
+                }
+                Verdict::Reauthorize => return Err(ApiError::Reauthorize),
+                Verdict::Reject(detail) => {
+                    self.served(request);
+                    return Err(ApiError::Rejected(format!("{}: {detail} ({})", self.state.api, request.describe())));
+                }
+                Verdict::Stop(advice) => return Err(ApiError::Stop(self.label(&advice))),
+            }
+        }
+    }
+
+    /// One attempt once the gates allow it.
+    async fn attempt(&self, request: &ApiRequest, pulse: &Pulse) -> Result<Result<Answer, Fault>, ApiError> {
+        let slot = self.remark(pulse, "a free slot", self.state.slots.acquire());
+        // The semaphore is never closed; were it, the call would go unlimited in number only.
+        let _slot = slot.await;
+        let call = self.pass(pulse).await?;
+        let answer = self.remark(pulse, "an answer", self.http.wire.attempt(request)).await;
+        let healthy = match &answer {
+            Ok(answer) => answer.status < 500,
+            Err(Fault::Timeout | Fault::Connect | Fault::Body) => false,
+            Err(_) => true,
+        };
+        let opened = {
+            let mut gate = self.state.gate.lock();
+            gate.settle(call, self.clock());
+            gate.report(healthy, self.clock())
+        };
+        let status = answer.as_ref().map_or_else(|fault| fault.label().to_owned(), |answer| answer.status.to_string());
+        if opened {
+            slog::warn!(
+                self.http.logger,
+                "{}: not answering ({status}), pausing for {}",
+                self.state.api,
+                self.http.options.breaker_pause
+            );
+        }
+        self.http.metrics.api_requests.get_or_create(&ApiLabel::new(self.state.api, &status)).inc();
+        pulse.beat();
+        Ok(answer)
+    }
+
+    /// Waits for park, windows and breaker, in place or by handing the wait to the stage.
+    async fn pass(&self, pulse: &Pulse) -> Result<u64, ApiError> {
+        loop {
+            let entered = self.state.gate.lock().enter(self.clock());
+            match entered {
+                Ok(call) => return Ok(call),
+                Err(hold) if hold.pause <= self.http.options.max_wait_in_place.0 => self.hold(&hold, pulse).await,
+                Err(hold) => {
+                    let pause = hold.pause.min(LONGEST_STEP);
+                    self.count_wait(hold.label, pause);
+                    return Err(ApiError::Wait { reason: self.label(&hold.reason), pause });
+                }
+            }
+        }
+    }
+
+    fn verdict(
+        &self,
+        request: &ApiRequest,
+        answer: &Result<Answer, Fault>,
+        judge: &(dyn Fn(&Answer) -> Verdict + Send + Sync),
+    ) -> Verdict {
+        match answer {
+            Ok(answer) => judge(answer),
+            Err(Fault::TooLarge) => request.oversize.clone(),
+            Err(Fault::Forbidden(rule)) => Verdict::Reject(rule.clone()),
+            Err(Fault::Unsendable(part)) => Verdict::Stop(part.clone()),
+            Err(fault) => Verdict::Retry(fault.label().to_owned()),
+        }
+    }
+
+    fn accepted(&self, request: &ApiRequest, answer: Result<Answer, Fault>) -> Result<Answer, ApiError> {
+        self.served(request);
+        // Only an oversize verdict of `Accept` leads here without an answer, and there is nothing to hand over then.
+        answer.map_err(|fault| ApiError::Missing { reason: fault.label().to_owned() })
+    }
+
+    /// The server gave an answer that settles this request.
+    fn served(&self, request: &ApiRequest) {
+        self.state.served.fetch_add(1, Ordering::Relaxed);
+        self.state.stubborn.lock().remove(&fingerprint(request));
+        if self.state.gate.lock().calm()
+            && let Err(error) = self.http.parks.clear(&self.state.name)
+        {
+            slog::warn!(self.http.logger, "cannot clear a pause that is over: {error}"; "account" => &self.state.name);
+        }
+    }
+
+    /// All retries of a call failed: wait and try again later, unless it is this request and not the server.
+    fn exhausted(&self, request: &ApiRequest, reason: &str) -> ApiError {
+        let served = self.state.served.load(Ordering::Relaxed);
+        let options = &self.http.options;
+        let seen = {
+            let mut stubborn = self.state.stubborn.lock();
+            if stubborn.len() > MAX_STUBBORN {
+                stubborn.clear();
+            }
+            let fresh = Stubborn { rounds: 0, since: Instant::now(), served_then: served };
+            let seen = stubborn.entry(fingerprint(request)).or_insert(fresh);
+            seen.rounds += 1;
+            *seen
+        };
+        let others_served = served > seen.served_then;
+        let hopeless = seen.rounds >= options.give_up_rounds && others_served;
+        if hopeless || seen.since.elapsed() >= options.give_up_after.0 {
+            self.state.stubborn.lock().remove(&fingerprint(request));
+            let (api, rounds) = (self.state.api, seen.rounds);
+            return ApiError::Rejected(format!(
+                "{api}: {reason} in each of {rounds} rounds of retries ({})",
+                request.describe()
+            ));
+        }
+        let pause = EXHAUSTED_PAUSE.saturating_mul(1 << seen.rounds.saturating_sub(1).min(8)).min(LONGEST_STEP);
+        self.count_wait("backoff", pause);
+        ApiError::Wait { reason: self.label(reason), pause }
+    }
+
+    /// The whole account pauses, in this process and the next.
+    fn park(&self, reason: &str, pause: Option<Duration>) {
+        let park = self.state.gate.lock().park(reason.to_owned(), pause, self.clock());
+        let until = chrono::DateTime::from_timestamp_micros(park.until).map(|until| until.to_rfc3339());
+        slog::warn!(
+            self.http.logger,
+            "{}: {}; nothing is sent until {}",
+            self.state.api,
+            park.reason,
+            until.unwrap_or_default()
+        );
+        if let Err(error) = self.http.parks.park(&self.state.name, &park) {
+            slog::warn!(self.http.logger, "the pause will not survive a restart: {error}"; "account" => &self.state.name);
+        }
+    }
+
+    /// Exponential, with full jitter: a crowd of callers does not come back as a crowd.
+    async fn back_off(&self, failures: u32, reason: &str, pulse: &Pulse) {
+        let options = &self.http.options;
+        let most = options.backoff_base.0.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(options.backoff_max.0);
+        let pause = most.mul_f64(rand::rng().random_range(0.0..=1.0));
+        let reason = format!("next try after {reason}");
+        self.hold(&Hold { label: "backoff", reason, pause }, pulse).await;
+    }
+
+    /// Sleeps, declared as a wait if it is worth remarking.
+    async fn hold(&self, hold: &Hold, pulse: &Pulse) {
+        self.count_wait(hold.label, hold.pause);
+        let until = now_micros().saturating_add(i64::try_from(hold.pause.as_micros()).unwrap_or(i64::MAX));
+        let _waiting = (hold.pause >= UNREMARKABLE).then(|| pulse.waiting(self.label(&hold.reason), Some(until)));
+        tokio::time::sleep(hold.pause).await;
+    }
+
+    /// Runs `work`; once it takes longer than unremarkable, the pulse says what is waited for. Its own time-outs bound it.
+    async fn remark<T>(&self, pulse: &Pulse, what: &str, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(UNREMARKABLE, &mut work).await {
+            return done;
+        }
+        let _waiting = pulse.waiting(self.label(&format!("waiting for {what}")), None);
+        work.await
+    }
+
+    fn count_wait(&self, label: &str, pause: Duration) {
+        self.http.metrics.api_wait.get_or_create(&ApiWaitLabel::new(self.state.api, label)).inc_by(pause.as_secs_f64());
+    }
+
+    fn label(&self, reason: &str) -> String {
+        format!("{}: {reason}", self.state.api)
+    }
+
+    fn clock(&self) -> Clock {
+        Clock { running: self.http.started.elapsed(), wall: now_micros() }
+    }
+}
+
+/// Tells requests apart without keeping their secrets.
+fn fingerprint(request: &ApiRequest) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (request.endpoint, request.url.as_str()).hash(&mut hasher);
+    hasher.finish()
+}

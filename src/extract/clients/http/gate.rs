@@ -1,0 +1,159 @@
+//! Whether an account may send now: its park, its rolling windows and its breaker in one place, without clock or I/O.
+
+use std::time::Duration;
+
+use super::breaker::{Breaker, Passage};
+use super::park::Park;
+use super::window::CallLog;
+
+/// The two clocks a gate needs: one that never jumps, for windows, and the wall clock, which parks are kept in because they
+/// outlive the process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// Since the process began.
+    pub(super) running: Duration,
+    /// Microseconds since the Unix epoch.
+    pub(super) wall: i64,
+}
+
+/// Why a call has to wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hold {
+    /// Metric label: `limiter`, `retry_after`, `quota`, `breaker`.
+    pub(super) label: &'static str,
+    /// For people.
+    pub(super) reason: String,
+    /// How long, from now.
+    pub(super) pause: Duration,
+}
+
+/// One account's gate.
+#[derive(Debug)]
+pub(super) struct Gate {
+    log: CallLog,
+    breaker: Breaker,
+    park: Option<Park>,
+    /// Throttled answers since the last good one: without a `Retry-After` each asks for a longer pause.
+    throttled: u32,
+}
+
+/// The first pause when a server throttles without saying for how long, and the longest.
+const UNSAID_PAUSE: Duration = Duration::from_secs(30);
+const UNSAID_PAUSE_MAX: Duration = Duration::from_secs(3600);
+
+/// A `Retry-After: 0` would be asked again at once.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Gate {
+    pub(super) fn new(log: CallLog, breaker: Breaker, park: Option<Park>) -> Gate {
+        // A park from before a restart counts as a throttle: the first good answer clears it from the book.
+        let throttled = u32::from(park.is_some());
+        Gate { log, breaker, park, throttled }
+    }
+
+    /// Asks to send a call now. Granted with its place in the log, or held.
+    pub(super) fn enter(&mut self, clock: Clock) -> Result<u64, Hold> {
+        if let Some(park) = &self.park {
+            if let Some(pause) = micros_until(park.until, clock.wall) {
+                return Err(Hold { label: park.label(), reason: park.reason.clone(), pause });
+            }
+            self.park = None;
+        }
+        let ready = self.log.ready_at(clock.running);
+        if ready > clock.running {
+            let reason = "own rate limit".to_owned();
+            return Err(Hold { label: "limiter", reason, pause: ready - clock.running });
+        }
+        if let Passage::Closed { until } = self.breaker.pass(clock.running) {
+            let reason = "not answering, asked again after a pause".to_owned();
+            return Err(Hold { label: "breaker", reason, pause: until.saturating_sub(clock.running) });
+        }
+        Ok(self.log.send(clock.running))
+    }
+
+    /// The server answered, with whatever: the call's place in its windows is settled.
+    pub(super) fn settle(&mut self, call: u64, clock: Clock) {
+        self.log.answered(call, clock.running);
+    }
+
+    /// Notes how a call went for the breaker; answers true when this opened it.
+    pub(super) fn report(&mut self, healthy: bool, clock: Clock) -> bool {
+        if healthy {
+            self.breaker.succeeded();
+            return false;
+        }
+        self.breaker.failed(clock.running)
+    }
+
+    /// A good answer: the next silent throttle starts with the short pause again. True when a throttle had come before.
+    pub(super) fn calm(&mut self) -> bool {
+        std::mem::take(&mut self.throttled) > 0
+    }
+
+    /// Sends nothing until the pause is over; a longer park under way stays. Answers the park now in force.
+    pub(super) fn park(&mut self, reason: String, asked: Option<Duration>, clock: Clock) -> Park {
+        let doubled = UNSAID_PAUSE.saturating_mul(1 << self.throttled.min(10)).min(UNSAID_PAUSE_MAX);
+        let pause = asked.unwrap_or(doubled).max(SHORTEST_PAUSE);
+        self.throttled = self.throttled.saturating_add(1);
+        let until = clock.wall.saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX));
+        let park = Park { reason, until, said: asked.is_some() };
+        let longer = self.park.take().filter(|old| old.until > park.until);
+        self.park.insert(longer.unwrap_or(park)).clone()
+    }
+}
+
+/// From `now` to `until`, if that is in the future.
+fn micros_until(until: i64, now: i64) -> Option<Duration> {
+    let micros = until.saturating_sub(now);
+    u64::try_from(micros).ok().filter(|micros| *micros > 0).map(Duration::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::RateWindow;
+    use super::*;
+
+    fn gate() -> Gate {
+        let log = CallLog::new(vec![RateWindow::new(2, Duration::from_secs(10))]);
+        Gate::new(log, Breaker::new(2, Duration::from_secs(30)), None)
+    }
+
+    fn at(seconds: u64) -> Clock {
+        Clock { running: Duration::from_secs(seconds), wall: i64::try_from(seconds).unwrap_or(0) * 1_000_000 }
+    }
+
+    #[test]
+    fn a_park_holds_every_call_until_it_is_over() {
+        let mut gate = gate();
+        gate.park("quota".into(), Some(Duration::from_secs(100)), at(0));
+        let hold = gate.enter(at(40)).unwrap_err();
+        assert_eq!((hold.label, hold.pause), ("retry_after", Duration::from_secs(60)));
+        assert!(gate.enter(at(100)).is_ok());
+    }
+
+    #[test]
+    fn a_shorter_pause_does_not_shorten_a_longer_one() {
+        let mut gate = gate();
+        gate.park("day".into(), Some(Duration::from_secs(86_400)), at(0));
+        assert_eq!(gate.park("short".into(), Some(Duration::from_secs(5)), at(1)).reason, "day");
+    }
+
+    #[test]
+    fn throttles_that_name_no_pause_wait_longer_each_time_until_one_call_succeeds() {
+        let mut gate = gate();
+        let first = gate.park("quota".into(), None, at(0)).until;
+        let second = gate.park("quota".into(), None, at(30)).until - 30_000_000;
+        assert_eq!((first, second), (30_000_000, 60_000_000));
+        assert!(gate.calm());
+        assert_eq!(gate.park("quota".into(), None, at(200)).until, 230_000_000);
+    }
+
+    #[test]
+    fn a_held_call_is_not_counted_as_the_probe() {
+        let mut gate = gate();
+        assert!(!gate.report(false, at(0)) && gate.report(false, at(0)));
+        assert!(gate.enter(at(1)).is_err());
+        assert!(gate.enter(at(30)).is_ok(), "the probe");
+        assert!(gate.enter(at(31)).is_err(), "only one probe");
+    }
+}

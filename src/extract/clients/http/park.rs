@@ -1,0 +1,187 @@
+//! Pauses that outlive the process, and what was learnt about an account.
+//!
+//! **Guarantee.** A pause of hours that a server asked for is kept across any restart: the file is replaced in one rename,
+//! and read once at the start. What cannot be read is set aside, not trusted and not fatal: the worst case is one request.
+//!
+//! Beside parks it keeps notes, such as that an account may not use batch look-ups, so that a restart does not waste calls on
+//! finding out again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+/// An account that must not be used for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Park {
+    /// For people.
+    pub reason: String,
+    /// Microseconds since the Unix epoch.
+    pub until: i64,
+    /// The server named the pause; else it is our guess.
+    pub said: bool,
+}
+
+impl Park {
+    /// The metric label of waiting for it.
+    pub(super) fn label(&self) -> &'static str {
+        if self.said { "retry_after" } else { "quota" }
+    }
+}
+
+/// Something learnt about an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    text: String,
+    /// When it was learnt, microseconds since the Unix epoch.
+    at: i64,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Pages {
+    #[serde(default)]
+    parks: BTreeMap<String, Park>,
+    #[serde(default)]
+    notes: BTreeMap<String, Note>,
+}
+
+/// The book of parks and notes of one process, in a JSON file of its data directory. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ParkBook {
+    path: Option<PathBuf>,
+    pages: Arc<Mutex<Pages>>,
+}
+
+impl ParkBook {
+    /// Opens or starts the book at `path` (such as `DATA_DIR/accounts.json`). A file that cannot be understood is moved to
+    /// `path` with `.bad` appended; the second value says so, for the log.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read: the message names it.
+    pub fn open(path: &Path) -> anyhow::Result<(ParkBook, Option<String>)> {
+        let book = |pages| ParkBook { path: Some(path.to_owned()), pages: Arc::new(Mutex::new(pages)) };
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((book(Pages::default()), None)),
+            Err(error) => anyhow::bail!("cannot read {}: {error}", path.display()),
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(pages) => Ok((book(pages), None)),
+            Err(error) => {
+                let aside = path.with_added_extension("bad");
+                let moved = fs::rename(path, &aside);
+                let kept = moved.map_or_else(|error| format!("not kept: {error}"), |()| format!("kept as {}", aside.display()));
+                let warning = format!("{} is damaged ({error}), pauses in it are forgotten; {kept}", path.display());
+                Ok((book(Pages::default()), Some(warning)))
+            }
+        }
+    }
+
+    /// A book that forgets with the process: for tests and one-off commands.
+    pub fn in_memory() -> ParkBook {
+        ParkBook { path: None, pages: Arc::default() }
+    }
+
+    /// The park of `account`, if one was noted, over or not.
+    pub fn parked(&self, account: &str) -> Option<Park> {
+        self.pages.lock().parks.get(account).cloned()
+    }
+
+    /// Notes a park.
+    ///
+    /// # Errors
+    /// When the file cannot be written. The park holds in this process all the same.
+    pub fn park(&self, account: &str, park: &Park) -> std::io::Result<()> {
+        let mut pages = self.pages.lock();
+        pages.parks.insert(account.to_owned(), park.clone());
+        self.save(&pages)
+    }
+
+    /// Forgets the park of `account`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn clear(&self, account: &str) -> std::io::Result<()> {
+        let mut pages = self.pages.lock();
+        if pages.parks.remove(account).is_none() {
+            return Ok(());
+        }
+        self.save(&pages)
+    }
+
+    /// What was learnt under `key` since `oldest` (microseconds since the Unix epoch).
+    pub fn note(&self, key: &str, oldest: i64) -> Option<String> {
+        self.pages.lock().notes.get(key).filter(|note| note.at >= oldest).map(|note| note.text.clone())
+    }
+
+    /// Notes what was learnt at `at` under `key`.
+    ///
+    /// # Errors
+    /// When the file cannot be written. The note holds in this process all the same.
+    pub fn learn(&self, key: &str, text: &str, at: i64) -> std::io::Result<()> {
+        let mut pages = self.pages.lock();
+        pages.notes.insert(key.to_owned(), Note { text: text.to_owned(), at });
+        self.save(&pages)
+    }
+
+    /// Writes beside the file and renames: a reader finds the old book or the new one. The pages stay locked meanwhile, so
+    /// that an older state cannot overtake a newer one.
+    fn save(&self, pages: &Pages) -> std::io::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let beside = path.with_added_extension("new");
+        let mut file = fs::File::create(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(pages)?)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn park() -> Park {
+        Park { reason: "spotify: quota".into(), until: 1_792_584_000_000_000, said: true }
+    }
+
+    #[test]
+    fn parks_and_notes_survive_a_restart_and_end_when_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.json");
+        let (book, warning) = ParkBook::open(&path).unwrap();
+        assert_eq!(warning, None);
+        book.park("spotify/1", &park()).unwrap();
+        book.learn("spotify/1/page", "10", 1_000).unwrap();
+        drop(book);
+        let (book, _) = ParkBook::open(&path).unwrap();
+        assert_eq!(book.parked("spotify/1"), Some(park()));
+        assert_eq!(book.note("spotify/1/page", 1_000).as_deref(), Some("10"));
+        assert_eq!(book.note("spotify/1/page", 1_001), None, "too old to be believed");
+        book.clear("spotify/1").unwrap();
+        assert_eq!(ParkBook::open(&path).unwrap().0.parked("spotify/1"), None);
+    }
+
+    #[test]
+    fn a_damaged_book_is_set_aside_with_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.json");
+        fs::write(&path, b"{\"parks\": {\"spotify").unwrap();
+        let (book, warning) = ParkBook::open(&path).unwrap();
+        assert!(warning.unwrap().contains("accounts.json.bad"));
+        assert_eq!(book.parked("spotify"), None);
+        assert!(folder.path().join("accounts.json.bad").exists());
+        book.park("spotify", &park()).unwrap();
+        assert!(ParkBook::open(&path).unwrap().0.parked("spotify").is_some());
+    }
+
+    #[test]
+    fn a_book_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = ParkBook::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(&folder.path().display().to_string()), "{error}");
+    }
+}

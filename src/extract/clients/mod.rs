@@ -1,0 +1,3 @@
+//! The external APIs, one folder each, all on top of [`http`].
+
+pub mod http;
