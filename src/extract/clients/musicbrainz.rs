@@ -15,8 +15,6 @@ use crate::supervision::Pulse;
 
 /// How long to stay away after a 503: its counters look back a few seconds.
 const THROTTLE_PAUSE: Duration = Duration::from_secs(5);
-/// An ISRC belongs to a handful of recordings at most.
-const BODY_BYTES_MAX: usize = 1_000_000;
 
 /// The client. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,15 +38,15 @@ impl MusicBrainz {
         Ok(Some(MusicBrainz { account: http.account(spec), base }))
     }
 
-    /// The MBID of the recording with this ISRC, if there is exactly one candidate or several of which one sorts first:
-    /// the answer is the same whenever the data are.
+    /// The MBID of the recording with this ISRC, the first by id where there are several: the answer is the
+    /// same whenever the data are.
     ///
     /// # Errors
     /// See [`ApiError`]; a miss is `Ok(None)`.
     pub async fn recording(&self, isrc: &str, pulse: &Pulse) -> Result<Option<String>, ApiError> {
         let mut url = super::previews::extend(&self.base, &["isrc", isrc]);
         url.query_pairs_mut().append_pair("fmt", "json");
-        let request = ApiRequest::get("isrc", url).max_bytes(BODY_BYTES_MAX);
+        let request = ApiRequest::get("isrc", url);
         let judge = |answer: &Answer| verdict(answer.status, answer.retry_after, &answer.body);
         match self.account.call(&request, &judge, pulse).await {
             Ok(answer) => Ok(mbid(&answer.body)),

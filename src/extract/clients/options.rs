@@ -70,8 +70,8 @@ pub struct PreviewOptions {
     pub itunes_url: String,
     /// Store front the iTunes search looks at: ISO 3166-1 alpha-2.
     pub itunes_country: String,
-    /// Hosts clips may be downloaded from: a name, or `*.` and a domain for all names below it. `HOST:PORT` allows one port
-    /// (otherwise any). A loopback host must be listed by its own name, or be where a provider's own URL points to.
+    /// Hosts clips may be downloaded from: a name, or `*.` and a domain for all names below it; ports do not matter. Private
+    /// addresses are refused even when listed. A loopback host must be listed, or be where a provider's own URL points to.
     pub allowed_hosts: Vec<String>,
     /// Bytes a clip may have. A 30-second preview has about 0.5 MB.
     pub clip_bytes_max: usize,

@@ -149,11 +149,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ARTIST: &str = r#"{"artist": {"name": "Die Ärzte", "mbid": "", "url": "https:\/\/www.last.fm\/music\/Die+%C3%84rzte",
+    const ARTIST: &str = r##"{"artist": {"name": "Die Ärzte", "mbid": "", "url": "https:\/\/www.last.fm\/music\/Die+%C3%84rzte",
         "image": [{"#text": "", "size": ""}], "streamable": "0", "ontour": "1",
         "stats": {"listeners": "812345", "playcount": "61234567"}, "similar": "",
         "tags": {"tag": {"name": "punk", "url": "x"}},
-        "bio": {"published": "01 Jan 1970, 00:00", "summary": " <a href=\"https://www.last.fm/music/x\">Read more on Last.fm</a>", "content": ""}}}"#;
+        "bio": {"published": "01 Jan 1970, 00:00", "summary": " <a href=\"https://www.last.fm/music/x\">Read more on Last.fm</a>", "content": ""}}}"##;
 
     #[test]
     fn an_artist_is_read_through_all_quirks() {

@@ -20,9 +20,6 @@ use crate::supervision::Pulse;
 use answer::{ArtistAnswer, Reading, TrackAnswer};
 use ask::Method;
 
-/// An artist with a long biography and all its tags has some 20 kB.
-const BODY_BYTES_MAX: usize = 2_000_000;
-
 /// The client. Cheap to clone; clones share the account and so its limits.
 #[derive(Debug, Clone)]
 pub struct Lastfm {
@@ -68,7 +65,7 @@ impl Lastfm {
         pulse: &Pulse,
     ) -> Result<Option<T>, ApiError> {
         url.query_pairs_mut().append_pair("api_key", self.key.expose());
-        let request = ApiRequest::get(method.name(), url).max_bytes(BODY_BYTES_MAX);
+        let request = ApiRequest::get(method.name(), url);
         let judge = |answer: &Answer| verdict::verdict(answer.status, answer.retry_after, &read(&answer.body));
         match self.account.call(&request, &judge, pulse).await {
             Ok(answer) => match read(&answer.body) {

@@ -14,9 +14,9 @@ use std::time::Duration;
 use super::answer::Reading;
 use crate::extract::clients::http::Verdict;
 
-/// How long to stay away when the service says "too many requests" and not for how long. Shorter lengthens the ban,
-/// longer wastes allowance.
-const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(10);
+/// How long to stay away when the service says "too many requests" and not for how long. We keep to its rate, so somebody
+/// else behind our address must have used it up. Shorter may lengthen the ban, longer wastes allowance.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long to stay away when the service refuses without a reason: an address is blocked for minutes, not for seconds.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);

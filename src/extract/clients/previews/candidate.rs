@@ -1,6 +1,7 @@
 //! What a provider knows of a track that might be the one asked for. Pure.
 
-use crate::records::TopTrack;
+use crate::matching::{MatchResult, Matcher, TrackQuery};
+use crate::records::{MatchNote, TopTrack};
 
 /// A track of a provider.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,6 +20,52 @@ pub struct Candidate {
     pub isrc: Option<String>,
     /// The clip's link, `None` when there is none.
     pub link: Option<String>,
+}
+
+/// The candidate with a clip that is the track asked for, with how well it matches; else why there is none (a closed set).
+///
+/// # Errors
+/// `no_preview` when no candidate has a clip, `no_match` when none of those that have one is the track.
+pub fn choose(matcher: &Matcher, track: &TopTrack, candidates: Vec<Candidate>) -> Result<(Candidate, MatchNote), &'static str> {
+    let mut playable: Vec<Candidate> = candidates.into_iter().filter(|candidate| candidate.link.is_some()).collect();
+    if playable.is_empty() {
+        return Err("no_preview");
+    }
+    let queries: Vec<TrackQuery<'_>> = playable.iter().map(Candidate::query).collect();
+    let (at, found) = matcher.best_track(&asked(track), &queries).filter(|(_, found)| found.matched).ok_or("no_match")?;
+    Ok((playable.swap_remove(at), note(found)))
+}
+
+/// The track as it is compared with what providers have.
+fn asked(track: &TopTrack) -> TrackQuery<'_> {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a track")]
+    let duration_s = track.duration_ms.map(|ms| ms as f64 / 1_000.0);
+    TrackQuery {
+        title: &track.name,
+        artist: track.primary_artist().map_or("", |artist| &artist.name),
+        album: track.album.as_ref().and_then(|album| album.title.as_deref()),
+        duration_s,
+        isrc: track.isrc.as_deref(),
+        mbid: None,
+    }
+}
+
+/// A match as records carry it.
+pub fn note(found: MatchResult) -> MatchNote {
+    MatchNote { score: found.score, quality: found.quality.as_str().to_owned(), reasons: found.reasons, margin: found.margin }
+}
+
+impl Candidate {
+    fn query(&self) -> TrackQuery<'_> {
+        TrackQuery {
+            title: &self.title,
+            artist: &self.artist,
+            album: self.album.as_deref(),
+            duration_s: self.duration_s,
+            isrc: self.isrc.as_deref(),
+            mbid: None,
+        }
+    }
 }
 
 /// Words that say nothing about which recording it is, when they stand behind a dash or in brackets: searched with them, a
@@ -69,6 +116,37 @@ pub(crate) mod tests {
             isrc: None,
             preview_url: None,
         }
+    }
+
+    fn candidate(id: i64, artist: &str, title: &str, duration_s: f64, link: Option<&str>) -> Candidate {
+        let link = link.map(str::to_owned);
+        let (artist, title) = (artist.to_owned(), title.to_owned());
+        Candidate { id, title, artist, duration_s: Some(duration_s), link, ..Candidate::default() }
+    }
+
+    #[test]
+    fn the_right_candidate_is_chosen_among_versions_and_covers() {
+        let asked = TopTrack { duration_ms: Some(354_000), ..track("Queen", "Bohemian Rhapsody") };
+        let found = choose(
+            &Matcher::default(),
+            &asked,
+            vec![
+                candidate(1, "Queen", "Bohemian Rhapsody (Live at Wembley)", 352.0, Some("x")),
+                candidate(2, "The Braids", "Bohemian Rhapsody", 354.0, Some("x")),
+                candidate(3, "Queen", "Bohemian Rhapsody", 354.0, None),
+                candidate(4, "Queen", "Bohemian Rhapsody (Remastered 2011)", 354.0, Some("x")),
+            ],
+        );
+        assert_eq!(found.map(|(candidate, _)| candidate.id), Ok(4), "1 is live, 2 somebody else, 3 has no clip");
+    }
+
+    #[test]
+    fn the_reason_for_no_candidate_is_told() {
+        let asked = track("Queen", "Bohemian Rhapsody");
+        let choose = |candidates| choose(&Matcher::default(), &asked, candidates).map(|(candidate, _)| candidate.id);
+        assert_eq!(choose(Vec::new()), Err("no_preview"));
+        assert_eq!(choose(vec![candidate(1, "Queen", "Bohemian Rhapsody", 1.0, None)]), Err("no_preview"));
+        assert_eq!(choose(vec![candidate(1, "Abba", "Waterloo", 1.0, Some("x"))]), Err("no_match"));
     }
 
     #[test]

@@ -4,7 +4,11 @@
 //! look like a browser, and Spotify's developer terms allow neither scraping nor keeping what it plays. The page also
 //! carries an anonymous session token, so its text never goes into a log or an error.
 
+use std::time::Duration;
+
 use serde_json::Value;
+
+use crate::extract::clients::http::Verdict;
 
 /// What the page says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,20 @@ pub fn read(body: &[u8]) -> EmbedPage {
         _ if props.get("status").is_some() || props.get("forbiddenReason").is_some() => EmbedPage::NoTrack,
         // Pages without data come at random; a second look has them.
         _ => EmbedPage::Unreadable("the page has neither data nor a status"),
+    }
+}
+
+/// How long to stay away when the page refuses us: it takes us for a robot, which passes in minutes.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+
+/// What an answer means.
+pub fn verdict(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Verdict {
+    match (status, read(body)) {
+        (200..=299, EmbedPage::Link(_) | EmbedPage::NoClip) => Verdict::Accept,
+        (200..=299 | 404, EmbedPage::NoTrack) | (404, _) => Verdict::Missing("no_preview".to_owned()),
+        (403 | 429, _) => Verdict::WaitFor { reason: format!("refused ({status})"), pause: retry_after.or(Some(REFUSED_PAUSE)) },
+        (_, EmbedPage::Unreadable(problem)) => Verdict::Retry(format!("status {status}: {problem}")),
+        _ => Verdict::Retry(format!("status {status}")),
     }
 }
 
@@ -117,6 +135,16 @@ mod tests {
         let link = EmbedPage::Link("https://p.scdn.co/mp3-preview/b4".to_owned());
         assert_eq!(read(br#"<script>x = {"audioPreview" : { "url":"https:\/\/p.scdn.co\/mp3-preview\/b4"}}</script>"#), link);
         assert_eq!(read(br#"<script id="resource">{"previewUrl": "https://p.scdn.co/mp3-preview/b4"}</script>"#), link);
+    }
+
+    #[test]
+    fn refusals_wait_and_dead_tracks_are_missing() {
+        assert!(matches!(verdict(403, None, b"Forbidden"), Verdict::WaitFor { .. }));
+        assert!(matches!(verdict(404, None, b""), Verdict::Missing(_)));
+        assert!(matches!(verdict(200, None, page(&json!({"status": 404})).as_bytes()), Verdict::Missing(_)));
+        assert!(matches!(verdict(200, None, b"<html>"), Verdict::Retry(_)));
+        assert!(matches!(verdict(502, None, page(&entity(json!(null))).as_bytes()), Verdict::Retry(_)));
+        assert_eq!(verdict(200, None, page(&entity(json!(null))).as_bytes()), Verdict::Accept);
     }
 
     proptest! {
