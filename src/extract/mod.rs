@@ -7,9 +7,11 @@ pub mod artists;
 pub mod clients;
 pub mod freshness;
 pub mod options;
+pub mod scheduler;
 pub mod tracks;
 
 pub use artists::Artists;
 pub use freshness::{Freshness, Question};
-pub use options::{HttpOptions, SpotifyOptions};
+pub use options::{HttpOptions, QueryOptions, SchedulerOptions, SpotifyOptions};
+pub use scheduler::Scheduler;
 pub use tracks::Tracks;
