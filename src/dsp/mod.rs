@@ -1,1 +1,43 @@
-//! Pure signal processing: a clip in, its features out.
+//! Pure signal processing: a clip in, its features out. No I/O, no clock but the caller's deadline, nothing of other rooms.
+//!
+//! ```text
+//! bytes -> decode (symphonia, gapless, head only) -> mono + loudness (EBU R128)
+//!       -> resample to 22050 Hz -> RMS, zero crossings
+//!       -> one STFT -> centroid, bandwidth, rolloff, flatness, contrast, chroma -> key
+//!                   -> mel decibels -> MFCC, onset strength -> tempo, beats
+//!                   -> two running medians -> harmonic and percussive energy
+//! ```
+//!
+//! Where librosa 0.10 defines a feature, the definition is librosa's, so that existing data stays comparable; the tempo has
+//! both librosa's answer and a better one of our own. [`FEATURES_VERSION`] goes up whenever a number can change.
+
+mod analysis;
+mod analyzer;
+mod chroma;
+mod contrast;
+mod danceability;
+mod decode;
+mod error;
+mod hpss;
+mod level;
+mod limits;
+mod loudness;
+mod median;
+mod mel;
+mod onset;
+mod resample;
+mod spectral;
+mod stft;
+mod tempo;
+mod tempo_reference;
+
+pub use analysis::Analysis;
+pub use analyzer::Analyzer;
+pub use danceability::danceability;
+pub use error::AnalyzeError;
+pub use limits::Limits;
+pub use resample::ANALYSIS_RATE;
+pub use symphonia::core::io::MediaSource;
+
+/// Version of the analysis. What was stored by a lower one is analysed again.
+pub const FEATURES_VERSION: u32 = 1;

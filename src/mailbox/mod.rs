@@ -4,11 +4,14 @@
 //! ledger beside them become visible together or not at all. A session that lost its partitions or was replaced by a newer
 //! one publishes nothing.
 //!
-//! Two implementations pass one conformance suite (`tests/mailbox.rs`): [`kafka`] (any cluster that speaks Kafka's protocol)
+//! Two implementations pass one conformance suite (`tests/mailbox.rs`): `kafka` (any cluster that speaks Kafka's protocol)
 //! and [`embedded`] (an append-only log in SQLite, one process, no server).
 //!
 //! A [`Mailbox`] is shared and cheap to clone behind an `Arc`; a [`Session`] belongs to one stage and one thread, because
 //! all of its calls block. A session is consumer and producer in one, so that consume, produce and commit can be atomic.
+
+pub mod embedded;
+mod instance;
 
 use std::fmt;
 use std::time::Duration;
@@ -17,6 +20,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::records::{Envelope, Record, RecordError, Topic, Version};
+
+pub use self::embedded::{EmbeddedMailbox, EmbeddedOptions};
+pub use self::instance::{InstanceLock, InstanceSlot, instance_name};
 
 /// A partition of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +83,23 @@ impl Outgoing {
             version: Some(envelope.version(revision)?),
         })
     }
+}
+
+/// Most bytes of a record, key included: below Kafka's default limit for a batch, with room for its framing.
+pub const MAX_RECORD_BYTES: usize = 950_000;
+/// Most bytes of a dead letter, which quotes a whole record in base64.
+pub const MAX_DEAD_LETTER_BYTES: usize = 2_000_000;
+
+/// Refuses a record that no broker would take: the same limit everywhere, so that nothing works embedded that fails on a
+/// cluster.
+fn check_size(record: &Outgoing) -> Result<(), MailboxError> {
+    let limit = if record.at.topic == Topic::MusicDeadLetters { MAX_DEAD_LETTER_BYTES } else { MAX_RECORD_BYTES };
+    let bytes = record.key.len() + record.payload.len();
+    if bytes <= limit {
+        return Ok(());
+    }
+    let (at, key) = (record.at, &record.key);
+    Err(MailboxError::Invalid(format!("the record {key:.80} for {at} has {bytes} bytes; the most a topic takes is {limit}")))
 }
 
 /// What became of the messages of one partition, counted since the consumer group first read it. Committed with the offset,

@@ -43,6 +43,11 @@ impl Pulse {
         beat.beats += 1;
     }
 
+    /// Alive, with nothing to do: not a hang, and no progress either.
+    pub fn alive(&self) {
+        self.inner.lock().last = Instant::now();
+    }
+
     /// Declares a wait until the guard is dropped. `until` is in microseconds since the Unix epoch.
     pub fn waiting(&self, reason: impl Into<String>, until: Option<i64>) -> WaitGuard {
         let mut beat = self.inner.lock();

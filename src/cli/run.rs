@@ -1,0 +1,97 @@
+//! `reprise run`: the supervised service.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+
+use super::logging;
+use super::search::enqueue_all;
+use crate::config::{Config, MailboxKind};
+use crate::mailbox::{InstanceLock, InstanceSlot, instance_name};
+use crate::service::{Service, ServiceOptions, StageName, Stop};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Only these stages, separated by commas; other processes run the others
+    #[arg(long, value_delimiter = ',', value_name = "STAGE")]
+    only: Vec<StageName>,
+    /// The configured queries once, everything drained to the database, then exit (for cron)
+    #[arg(long)]
+    once: bool,
+}
+
+/// What must be held while a service runs: nobody else may run on the same embedded data, and the instance's name is taken.
+struct Locks {
+    _lock: Option<InstanceLock>,
+    _slot: InstanceSlot,
+}
+
+pub(super) fn run(args: &RunArgs, json: bool, config: Config) -> anyhow::Result<ExitCode> {
+    let run_id = logging::run_id();
+    let _guard = logging::start(&config, &run_id, None)?;
+    let started = Instant::now();
+    let (instance, _locks) = claim_instance(&config)?;
+    let stages = if args.only.is_empty() { StageName::FLOW.to_vec() } else { args.only.clone() };
+    let options = ServiceOptions { stages, schedule: !args.once, instance, run_id };
+    let once = args.once;
+    let service = Service::open(config, options)?;
+    warn_of_missing(&service);
+    let stop = actix_rt::System::new().block_on(serve(service.clone(), once))?;
+    match stop {
+        Stop::Asked => Ok(ExitCode::SUCCESS),
+        Stop::Drained => {
+            let summary = super::demo::Outcome::of(&service, started.elapsed())?;
+            if json {
+                println!("{}", serde_json::to_string(&summary)?);
+            } else {
+                summary.print_short();
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Stop::Failed(why) | Stop::GaveUp(why) => {
+            drop(_guard);
+            eprintln!("reprise: {why}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn claim_instance(config: &Config) -> anyhow::Result<(String, Locks)> {
+    std::fs::create_dir_all(&config.data_dir)?;
+    let lock = match config.mailbox.kind {
+        MailboxKind::Embedded => Some(InstanceLock::acquire(&config.data_dir)?),
+        MailboxKind::Kafka => None,
+    };
+    let slot = InstanceSlot::acquire(&config.data_dir)?;
+    let name = config.instance.clone().unwrap_or_else(|| instance_name(&config.data_dir, &slot));
+    Ok((name, Locks { _lock: lock, _slot: slot }))
+}
+
+fn warn_of_missing(service: &Service) {
+    let config = service.config();
+    if config.lastfm.api_key.is_empty() {
+        slog_scope::warn!("No lastfm.api_key: the listeners stage is not started, Last.fm figures stay empty.");
+    }
+    if config.queries.is_empty() {
+        slog_scope::info!("No queries are configured: waiting for `reprise search`.");
+    }
+}
+
+async fn serve(service: Service, once: bool) -> anyhow::Result<Stop> {
+    if once {
+        let (mailbox, queries) = (service.clone(), service.config().queries.clone());
+        tokio::task::spawn_blocking(move || enqueue_all(&mailbox, &queries)).await??;
+    }
+    let mut running = service.start();
+    let stop = if once { running.until_drained().await } else { running.until_signal().await };
+    slog_scope::info!("Stopping."; "because" => format!("{stop:?}"));
+    if matches!(stop, Stop::GaveUp(_)) {
+        return Ok(stop);
+    }
+    match running.shut_down().await {
+        Stop::Asked => Ok(stop),
+        worse => Ok(worse),
+    }
+}

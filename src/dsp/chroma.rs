@@ -1,0 +1,129 @@
+//! Chroma: how much of each of the twelve pitch classes sounds, whatever the octave.
+//!
+//! As librosa's `chroma_stft`: the deviation of the tuning from A = 440 Hz is estimated from spectral peaks, then Gaussian
+//! bumps in octave-wrapped semitones (Ellis 2007) collect the power of each frame, which is normalised to its strongest class.
+
+use super::resample::ANALYSIS_RATE;
+use super::stft::{BINS, Spectrogram, WINDOW, bin_hz};
+
+/// Pitch classes of an octave.
+pub(super) const CLASSES: usize = 12;
+const A440_HZ: f64 = 440.0;
+/// Only peaks in this range, and above this part of their frame's maximum, tell about the tuning.
+const PEAK_RANGE_HZ: std::ops::Range<f64> = 150.0..4_000.0;
+const PEAK_THRESHOLD: f32 = 0.1;
+/// Steps of the tuning estimate in a semitone.
+const TUNING_STEPS: usize = 100;
+
+/// Weights of the octaves: a Gaussian around this octave of A = 27.5 Hz, this wide.
+const CENTRE_OCTAVE: f64 = 5.0;
+const OCTAVE_WIDTH: f64 = 2.0;
+
+/// Pitch classes of every frame from C, each frame's strongest being 1; silent frames are 0.
+pub(super) fn chroma_frames(spectrogram: &Spectrogram, tuning: f64) -> Vec<[f32; CLASSES]> {
+    let filters = filters(tuning);
+    spectrogram
+        .power_frames()
+        .map(|power| {
+            let raw: [f32; CLASSES] = std::array::from_fn(|class| dot(&filters[class], power));
+            let top = raw.iter().copied().fold(0.0, f32::max);
+            if top < f32::MIN_POSITIVE { raw } else { raw.map(|x| x / top) }
+        })
+        .collect()
+}
+
+/// Mean over frames.
+pub(super) fn mean_chroma(frames: &[[f32; CLASSES]]) -> Vec<f64> {
+    let count = frames.len().max(1) as f64;
+    (0..CLASSES).map(|class| frames.iter().map(|frame| f64::from(frame[class])).sum::<f64>() / count).collect()
+}
+
+/// Deviation from A = 440 Hz in semitones, -0.5 to 0.5: the commonest among the stronger half of the spectral peaks.
+pub(super) fn tuning(spectrogram: &Spectrogram) -> f64 {
+    let mut peaks = Vec::new();
+    for power in spectrogram.power_frames() {
+        collect_peaks(power, &mut peaks);
+    }
+    if peaks.is_empty() {
+        return 0.0;
+    }
+    let mut strengths: Vec<f32> = peaks.iter().map(|peak| peak.1).collect();
+    let threshold = median(&mut strengths);
+    let mut counts = [0u32; TUNING_STEPS];
+    for (hz, _) in peaks.iter().filter(|peak| peak.1 >= threshold) {
+        let semitones = 12.0 * (hz / (A440_HZ / 16.0)).log2();
+        let fraction = semitones.rem_euclid(1.0);
+        let residual = if fraction >= 0.5 { fraction - 1.0 } else { fraction };
+        let step = ((residual + 0.5) * TUNING_STEPS as f64) as usize;
+        counts[step.min(TUNING_STEPS - 1)] += 1;
+    }
+    let commonest = (0..TUNING_STEPS).rev().max_by_key(|&step| counts[step]).unwrap_or(0);
+    commonest as f64 / TUNING_STEPS as f64 - 0.5
+}
+
+/// Frequency (by parabolic interpolation) and strength of each local maximum of a frame.
+fn collect_peaks(power: &[f32], peaks: &mut Vec<(f64, f32)>) {
+    let top = power.iter().copied().fold(0.0, f32::max);
+    let threshold = PEAK_THRESHOLD * top;
+    let first = (PEAK_RANGE_HZ.start / bin_hz(1)).ceil() as usize;
+    let last = (PEAK_RANGE_HZ.end / bin_hz(1)).ceil() as usize;
+    for (offset, around) in power[first - 1..last + 1].windows(3).enumerate() {
+        let (before, here, after) = (around[0], around[1], around[2]);
+        if here <= threshold || here <= before.max(gate(before, threshold)) || here < after {
+            continue;
+        }
+        let (curve, slope) = (after + before - 2.0 * here, 0.5 * (after - before));
+        let shift = if slope.abs() >= curve.abs() { 0.0 } else { -slope / curve };
+        peaks.push((bin_hz(1) * ((first + offset) as f64 + f64::from(shift)), here + 0.5 * slope * shift));
+    }
+}
+
+/// Neighbours below the threshold count as nothing.
+fn gate(x: f32, threshold: f32) -> f32 {
+    if x > threshold { x } else { 0.0 }
+}
+
+fn median(values: &mut [f32]) -> f32 {
+    let middle = values.len() / 2;
+    let even = values.len() % 2 == 0;
+    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
+    if even { 0.5 * (upper + below.iter().copied().fold(0.0, f32::max)) } else { upper }
+}
+
+fn filters(tuning: f64) -> Vec<Vec<f32>> {
+    let classes = CLASSES as f64;
+    let pitch = |bin: usize| {
+        let hz = bin as f64 * f64::from(ANALYSIS_RATE) / WINDOW as f64;
+        classes * (hz / (A440_HZ * 2f64.powf(tuning / classes) / 16.0)).log2()
+    };
+    // The constant bin has no pitch: an octave and a half below the first one that has.
+    let pitches: Vec<f64> = (0..=BINS).map(|bin| if bin == 0 { pitch(1) - 1.5 * classes } else { pitch(bin) }).collect();
+    let mut filters = vec![vec![0.0f32; BINS]; CLASSES];
+    for bin in 0..BINS {
+        let width = (pitches[bin + 1] - pitches[bin]).max(1.0);
+        let bumps: [f64; CLASSES] = std::array::from_fn(|class| {
+            let distance = (pitches[bin] - class as f64 + classes / 2.0).rem_euclid(classes) - classes / 2.0;
+            (-0.5 * (2.0 * distance / width).powi(2)).exp()
+        });
+        let length = bumps.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let octave = (-0.5 * ((pitches[bin] / classes - CENTRE_OCTAVE) / OCTAVE_WIDTH).powi(2)).exp();
+        for (class, bump) in bumps.iter().enumerate() {
+            // Pitches are counted from A; the answer begins with C, three semitones above.
+            filters[(class + CLASSES - 3) % CLASSES][bin] = (bump / length * octave) as f32;
+        }
+    }
+    filters
+}
+
+fn dot(weights: &[f32], power: &[f32]) -> f32 {
+    const WIDTH: usize = 16;
+    let (weight_chunks, weight_rest) = weights.as_chunks::<WIDTH>();
+    let (power_chunks, power_rest) = power.as_chunks::<WIDTH>();
+    let mut sums = [0.0f32; WIDTH];
+    for (w, p) in weight_chunks.iter().zip(power_chunks) {
+        for lane in 0..WIDTH {
+            sums[lane] += w[lane] * p[lane];
+        }
+    }
+    sums.iter().sum::<f32>() + weight_rest.iter().zip(power_rest).map(|(w, p)| w * p).sum::<f32>()
+}

@@ -1,0 +1,142 @@
+//! The shape of the spectrum: centroid, bandwidth, rolloff and flatness, each the mean over frames.
+//!
+//! All four come from one pass over a frame in chunks of 64 bins: moments within a chunk are taken in single precision around
+//! its own middle and put together in double precision, and the chunk sums find the rolloff without a second pass.
+
+use super::stft::{BINS, Spectrogram, bin_hz};
+
+const CHUNK: usize = 64;
+/// Part of the magnitude that lies below the rolloff.
+const ROLLOFF: f64 = 0.85;
+const LEAST_POWER: f32 = 1e-10;
+
+/// Means over frames, in Hz but for the flatness.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Shape {
+    pub centroid: f64,
+    pub bandwidth: f64,
+    pub rolloff: f64,
+    pub flatness: f64,
+}
+
+/// Measures every frame and averages. A silent frame has centroid, bandwidth and rolloff 0 and flatness 1.
+pub(super) fn mean_shape(spectrogram: &Spectrogram) -> Shape {
+    let mut magnitudes = vec![0.0f32; BINS];
+    let mut sum = Shape::default();
+    for power in spectrogram.power_frames() {
+        let frame = frame_shape(power, &mut magnitudes);
+        sum.centroid += frame.centroid;
+        sum.bandwidth += frame.bandwidth;
+        sum.rolloff += frame.rolloff;
+        sum.flatness += frame.flatness;
+    }
+    let scale = 1.0 / spectrogram.frames().max(1) as f64;
+    Shape {
+        centroid: sum.centroid * scale,
+        bandwidth: sum.bandwidth * scale,
+        rolloff: sum.rolloff * scale,
+        flatness: sum.flatness * scale,
+    }
+}
+
+fn frame_shape(power: &[f32], magnitudes: &mut [f32]) -> Shape {
+    for (magnitude, &power) in magnitudes.iter_mut().zip(power) {
+        *magnitude = power.sqrt();
+    }
+    let mut sums = [0.0f64; BINS / CHUNK + 1];
+    let (mut total, mut first, mut second) = (0.0, 0.0, 0.0);
+    for ((index, chunk), sum) in magnitudes.chunks(CHUNK).enumerate().zip(&mut sums) {
+        let [m0, m1, m2] = moments(chunk);
+        let middle = (index * CHUNK + CHUNK / 2) as f64;
+        *sum = m0;
+        total += m0;
+        first += m1 + middle * m0;
+        second += m2 + 2.0 * middle * m1 + middle * middle * m0;
+    }
+    let flatness = flatness(power);
+    if total < f64::from(f32::MIN_POSITIVE) {
+        return Shape { flatness, ..Shape::default() };
+    }
+    let centroid = first / total;
+    let variance = (second / total - centroid * centroid).max(0.0);
+    Shape {
+        centroid: centroid * bin_hz(1),
+        bandwidth: variance.sqrt() * bin_hz(1),
+        rolloff: rolloff(magnitudes, &sums, total),
+        flatness,
+    }
+}
+
+/// Sum, first and second moment of a chunk around its middle.
+fn moments(chunk: &[f32]) -> [f64; 3] {
+    const WIDTH: usize = 8;
+    let (eights, rest) = chunk.as_chunks::<WIDTH>();
+    let mut lanes = [[0.0f32; WIDTH]; 3];
+    for (i, eight) in eights.iter().enumerate() {
+        for lane in 0..WIDTH {
+            let offset = (i * WIDTH + lane) as f32 - (CHUNK / 2) as f32;
+            lanes[0][lane] += eight[lane];
+            lanes[1][lane] += eight[lane] * offset;
+            lanes[2][lane] += eight[lane] * (offset * offset);
+        }
+    }
+    let mut sums = lanes.map(|lanes| lanes.iter().map(|&x| f64::from(x)).sum::<f64>());
+    for (i, &x) in rest.iter().enumerate() {
+        let (x, offset) = (f64::from(x), (eights.len() * WIDTH + i) as f64 - (CHUNK / 2) as f64);
+        sums[0] += x;
+        sums[1] += x * offset;
+        sums[2] += x * offset * offset;
+    }
+    sums
+}
+
+/// The lowest frequency below and at which the wanted part of the magnitude lies.
+fn rolloff(magnitudes: &[f32], chunk_sums: &[f64], total: f64) -> f64 {
+    let wanted = ROLLOFF * total;
+    let mut below = 0.0;
+    for (chunk, sum) in magnitudes.chunks(CHUNK).zip(chunk_sums).enumerate().map(|(i, (m, s))| ((i, m), s)) {
+        let (index, chunk) = chunk;
+        if below + sum >= wanted {
+            for (i, &magnitude) in chunk.iter().enumerate() {
+                below += f64::from(magnitude);
+                if below >= wanted {
+                    return bin_hz(index * CHUNK + i);
+                }
+            }
+        } else {
+            below += sum;
+        }
+    }
+    bin_hz(BINS - 1)
+}
+
+/// Geometric over arithmetic mean of the power. The logarithm is taken of products whose exponents are kept apart.
+fn flatness(power: &[f32]) -> f64 {
+    const WIDTH: usize = 8;
+    let (mut mantissas, mut sums) = ([1.0f64; WIDTH], [0.0f64; WIDTH]);
+    let mut exponents = 0i64;
+    for chunk in power.chunks(CHUNK) {
+        let (eights, rest) = chunk.as_chunks::<WIDTH>();
+        for eight in eights {
+            for lane in 0..WIDTH {
+                let x = f64::from(eight[lane].max(LEAST_POWER));
+                sums[lane] += x;
+                mantissas[lane] *= x;
+            }
+        }
+        for (lane, &x) in rest.iter().enumerate() {
+            let x = f64::from(x.max(LEAST_POWER));
+            sums[lane] += x;
+            mantissas[lane] *= x;
+        }
+        // Eight factors between 1e-10 and 1e20 keep a product well within range until its exponent is taken out.
+        for mantissa in &mut mantissas {
+            let bits = mantissa.to_bits();
+            exponents += (bits >> 52) as i64 - 1023;
+            *mantissa = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
+        }
+    }
+    let logarithm = mantissas.iter().map(|m| m.ln()).sum::<f64>() + exponents as f64 * std::f64::consts::LN_2;
+    let bins = power.len().max(1) as f64;
+    (logarithm / bins).exp() / (sums.iter().sum::<f64>() / bins)
+}

@@ -1,0 +1,146 @@
+//! The short-time Fourier transform that everything spectral shares, and its inverse.
+//!
+//! As the reference's: 2048 samples, hop 512, periodic Hann window, centred with zeros beyond both ends, no scaling.
+
+use std::f64::consts::PI;
+use std::sync::Arc;
+
+use realfft::num_complex::Complex32;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+
+/// Samples under one window.
+pub(super) const WINDOW: usize = 2_048;
+/// Samples from one frame to the next.
+pub(super) const HOP: usize = 512;
+/// Frequency bins of one frame.
+pub(super) const BINS: usize = WINDOW / 2 + 1;
+/// Frames a second.
+pub(super) const FRAME_RATE: f64 = super::resample::ANALYSIS_RATE as f64 / HOP as f64;
+
+/// Hz of a frequency bin.
+pub(super) fn bin_hz(bin: usize) -> f64 {
+    bin as f64 * f64::from(super::resample::ANALYSIS_RATE) / WINDOW as f64
+}
+
+/// The complex spectrum of a clip and its power, frame after frame, [`BINS`] values each.
+#[derive(Debug, Default)]
+pub(super) struct Spectrogram {
+    pub spectrum: Vec<Complex32>,
+    pub power: Vec<f32>,
+}
+
+impl Spectrogram {
+    pub(super) fn frames(&self) -> usize {
+        self.power.len() / BINS
+    }
+
+    pub(super) fn power_frames(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.power.chunks_exact(BINS)
+    }
+}
+
+/// FFT plans, window and scratch space.
+pub(super) struct Stft {
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+    window: Vec<f32>,
+    frame: Vec<f32>,
+    bins: Vec<Complex32>,
+    scratch: Vec<Complex32>,
+}
+
+impl Stft {
+    pub(super) fn new() -> Self {
+        let mut planner = RealFftPlanner::new();
+        let (forward, inverse) = (planner.plan_fft_forward(WINDOW), planner.plan_fft_inverse(WINDOW));
+        let scratch_len = forward.get_scratch_len().max(inverse.get_scratch_len());
+        Stft {
+            window: periodic_hann(WINDOW).into_iter().map(|w| w as f32).collect(),
+            frame: vec![0.0; WINDOW],
+            bins: vec![Complex32::default(); BINS],
+            scratch: vec![Complex32::default(); scratch_len],
+            forward,
+            inverse,
+        }
+    }
+
+    /// Transforms `samples` into `out`, replacing what was there.
+    pub(super) fn analyze(&mut self, samples: &[f32], out: &mut Spectrogram) {
+        let frames = 1 + samples.len() / HOP;
+        out.spectrum.resize(frames * BINS, Complex32::default());
+        out.power.resize(frames * BINS, 0.0);
+        let scratch = &mut self.scratch[..self.forward.get_scratch_len()];
+        let rows = out.spectrum.chunks_exact_mut(BINS).zip(out.power.chunks_exact_mut(BINS));
+        for (t, (spectrum, power)) in rows.enumerate() {
+            windowed(samples, t, &self.window, &mut self.frame);
+            // Cannot fail: all lengths are the plan's.
+            let _ = self.forward.process_with_scratch(&mut self.frame, spectrum, scratch);
+            for (power, bin) in power.iter_mut().zip(spectrum.iter()) {
+                *power = bin.re * bin.re + bin.im * bin.im;
+            }
+        }
+    }
+
+    /// Inverse transform by overlap-add of `len` samples; `masked(t, bins)` fills in the spectrum of frame `t`.
+    pub(super) fn synthesize(
+        &mut self,
+        frames: usize,
+        len: usize,
+        out: &mut Vec<f32>,
+        mut masked: impl FnMut(usize, &mut [Complex32]),
+    ) {
+        let padded = (frames.saturating_sub(1)) * HOP + WINDOW;
+        out.clear();
+        out.resize(padded, 0.0);
+        let scratch = &mut self.scratch[..self.inverse.get_scratch_len()];
+        let scale = 1.0 / WINDOW as f32;
+        for t in 0..frames {
+            masked(t, &mut self.bins);
+            self.bins[0].im = 0.0;
+            self.bins[BINS - 1].im = 0.0;
+            let _ = self.inverse.process_with_scratch(&mut self.bins, &mut self.frame, scratch);
+            for ((y, x), w) in out[t * HOP..].iter_mut().zip(&self.frame).zip(&self.window) {
+                *y += x * (w * scale);
+            }
+        }
+        self.divide_by_window_sum(frames, out);
+        out.drain(..(WINDOW / 2).min(padded));
+        out.resize(len, 0.0);
+    }
+
+    /// Divides by the sum of the squared windows at each sample: constant but at the ends.
+    fn divide_by_window_sum(&self, frames: usize, out: &mut [f32]) {
+        let overlap = WINDOW / HOP;
+        let squared: Vec<f32> = self.window.iter().map(|w| w * w).collect();
+        for (block, samples) in out.chunks_mut(HOP).enumerate() {
+            // Block `b` lies under the frames `b - 3 ..= b` that exist, at offsets of whole hops.
+            let offsets = (0..overlap).filter(|back| *back <= block && block - back < frames);
+            let parts: Vec<&[f32]> = offsets.map(|back| &squared[back * HOP..(back + 1) * HOP]).collect();
+            for (i, y) in samples.iter_mut().enumerate() {
+                let sum: f32 = parts.iter().map(|part| part[i]).sum();
+                if sum > f32::MIN_POSITIVE {
+                    *y /= sum;
+                }
+            }
+        }
+    }
+}
+
+/// Frame `t` of `samples` under the window; zeros beyond the ends.
+fn windowed(samples: &[f32], t: usize, window: &[f32], frame: &mut [f32]) {
+    let start = t * HOP;
+    let before = (WINDOW / 2).saturating_sub(start);
+    let from = (start + before - WINDOW / 2).min(samples.len());
+    let count = (WINDOW - before).min(samples.len() - from);
+    frame[..before].fill(0.0);
+    let inside = frame[before..before + count].iter_mut().zip(&samples[from..from + count]).zip(&window[before..]);
+    for ((to, x), w) in inside {
+        *to = x * w;
+    }
+    frame[before + count..].fill(0.0);
+}
+
+/// Hann window of `len` samples whose period is `len`.
+pub(super) fn periodic_hann(len: usize) -> Vec<f64> {
+    (0..len).map(|n| 0.5 - 0.5 * (2.0 * PI * n as f64 / len as f64).cos()).collect()
+}

@@ -1,0 +1,156 @@
+//! Finding damage when the log is opened, and on demand.
+//!
+//! **Guarantee.** A truncated file is found at every opening. After an unclean end (the write-ahead log was left behind) the
+//! structure of the file and the newest messages of each partition are checked before anything is read or appended.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use diesel::{QueryableByName, sql_query, sql_types};
+
+use super::database::{Database, Fault, damaged};
+use super::{Shared, group, log, schema};
+use crate::mailbox::MailboxError;
+use crate::records::TopicNames;
+
+/// Files up to this size have their whole structure checked after an unclean end: about a second. Larger ones have only their
+/// newest messages checked, so that a restart stays quick; `verify` reads everything.
+const CHECK_WHOLE_UP_TO_BYTES: u64 = 256 * 1024 * 1024;
+/// Newest messages of each partition checked after an unclean end: what was being written when the process died.
+const CHECK_NEWEST: i64 = 64;
+/// Messages read at a time when everything is checked.
+const CHUNK: usize = 500;
+
+/// A shared lock that every opener of the file holds: the first one is alone and may check or replace it.
+#[derive(Debug)]
+pub(super) struct Presence {
+    file: File,
+}
+
+impl Presence {
+    /// Answers whether nobody else has the log open; others wait until [`Presence::share`].
+    pub(super) fn enter(path: &Path) -> Result<(Presence, bool), MailboxError> {
+        let lock_path = beside(path, ".open");
+        let refused =
+            |error: std::io::Error| MailboxError::Unavailable(format!("{}: cannot be locked: {error}", lock_path.display()));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path).map_err(refused)?;
+        match file.try_lock() {
+            Ok(()) => Ok((Presence { file }, true)),
+            Err(TryLockError::WouldBlock) => {
+                file.lock_shared().map_err(refused)?;
+                Ok((Presence { file }, false))
+            }
+            Err(TryLockError::Error(error)) => Err(refused(error)),
+        }
+    }
+
+    /// Lets others in.
+    pub(super) fn share(&self) -> Result<(), MailboxError> {
+        self.file.lock_shared().map_err(|error| MailboxError::Unavailable(format!("the mailbox cannot be shared: {error}")))
+    }
+}
+
+/// The file's path with `suffix` appended.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Opens the log, making its tables if it is new, and looks for damage if there is reason to.
+pub(super) fn open_checked(
+    path: &Path,
+    names: &TopicNames,
+    max_bytes: Option<u64>,
+) -> Result<(Presence, Database), MailboxError> {
+    let (presence, alone) = Presence::enter(path)?;
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let unclean = size(&beside(path, "-wal")) > 0;
+    if alone && !unclean {
+        is_whole(path)?;
+    }
+    let mut database = Database::open(path, max_bytes)?;
+    database.run(schema::prepare)?;
+    if alone && unclean {
+        if size(path) <= CHECK_WHOLE_UP_TO_BYTES {
+            database.run(|connection| structure(connection, path, "quick_check"))?;
+        }
+        database.read(|connection| newest(connection, path, names))?;
+    }
+    presence.share()?;
+    Ok((presence, database))
+}
+
+/// Checks everything: structure, indexes, every message, every offset.
+pub(super) fn verify(shared: &Shared, database: &mut Database) -> Result<(), MailboxError> {
+    let path = shared.path();
+    database.run(|connection| structure(connection, path, "integrity_check"))?;
+    for log in shared.every_log(database)? {
+        let ends = database.read(|connection| log::ends(connection, log.id))?;
+        let mut from = ends.low;
+        while from < ends.high {
+            let messages = database.read(|connection| log::read_on(connection, path, log, from, ends, CHUNK))?;
+            from = messages.last().map_or(ends.high, |message| message.offset + 1);
+        }
+        database.read(|connection| {
+            let readers = schema::subscriptions::table.filter(schema::subscriptions::log.eq(log.id));
+            let readers: Vec<String> = readers.select(schema::subscriptions::consumer).load(connection)?;
+            readers.iter().try_for_each(|reader| group::committed(connection, path, reader, log).map(drop))
+        })?;
+    }
+    Ok(())
+}
+
+/// Compares the size of the file with what its header says.
+fn is_whole(path: &Path) -> Result<(), MailboxError> {
+    let mut header = [0_u8; 100];
+    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    if size == 0 {
+        return Ok(());
+    }
+    if file.read_exact(&mut header).is_err() || !header.starts_with(b"SQLite format 3\0") {
+        return Err(damaged(path, "its first bytes are not those of a mailbox"));
+    }
+    let [.., p1, p0] = header[..18] else { return Ok(()) };
+    let page_bytes = match u64::from(u16::from_be_bytes([p1, p0])) {
+        1 => 65_536,
+        bytes => bytes,
+    };
+    let pages = u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]]));
+    if size < pages * page_bytes {
+        return Err(damaged(path, &format!("it is cut off: {size} bytes of {}", pages * page_bytes)));
+    }
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Finding {
+    #[diesel(sql_type = sql_types::Text)]
+    finding: String,
+}
+
+fn structure(connection: &mut SqliteConnection, path: &Path, check: &str) -> Result<(), Fault> {
+    let query = format!("SELECT {check} AS finding FROM pragma_{check}(1)");
+    let findings: Vec<Finding> = sql_query(query).load(connection)?;
+    match findings.into_iter().find(|found| found.finding != "ok") {
+        Some(found) => Err(damaged(path, found.finding.trim()).into()),
+        None => Ok(()),
+    }
+}
+
+/// The newest messages of every log are there and sound.
+fn newest(connection: &mut SqliteConnection, path: &Path, names: &TopicNames) -> Result<(), Fault> {
+    for log in log::every(connection, names)? {
+        let ends = log::ends(connection, log.id)?;
+        let mut from = ends.low.max(ends.high - CHECK_NEWEST);
+        while from < ends.high {
+            let messages = log::read_on(connection, path, log, from, ends, CHUNK)?;
+            from = messages.last().map_or(ends.high, |message| message.offset + 1);
+        }
+    }
+    Ok(())
+}

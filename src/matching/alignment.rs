@@ -1,0 +1,105 @@
+//! Alignment: how near two lists of words are.
+//!
+//! Words that both have are taken out first, whatever their order; what is left must be a typing error, not another word.
+//! A word that only one of the names has makes another name of it ("Nirvana" and "Nirvana 2002"), and short names must be
+//! equal, since one letter makes another artist of them ("Muse" and "Mouse").
+
+use super::distance::{edits, typo_cost};
+use super::outcome::{Comparison, Reason};
+use super::words::Words;
+
+/// Names of up to this many letters must be equal. One more would lose misspelled names, one less confuses bands.
+const SHORT_NAME: usize = 6;
+/// The share of the first spelling a mistyped word must keep.
+const KEPT_OF_WORD: f64 = 0.75;
+/// Another order of the same words: "Amamiya Sora".
+const REORDERED: f64 = 0.97;
+/// A name of one word has no other words to support it: its typing errors count more.
+const LONE_WORD: f64 = 1.1;
+/// Words compared one by one; more than any name has.
+const MOST_WORDS: usize = 64;
+
+/// How likely two names are the same, with the guards that names of artists need.
+pub fn compare_names(one: &Words, other: &Words) -> Comparison {
+    if one.is_empty() || other.is_empty() {
+        return Comparison::new(0.0, Reason::NothingToCompare);
+    }
+    if one.key() == other.key() {
+        return Comparison::new(1.0, Reason::Equal);
+    }
+    if one.is_symbols() || other.is_symbols() {
+        return Comparison::new(0.0, Reason::SymbolsDiffer);
+    }
+    let rest = Rest::of(one, other);
+    if rest.one.is_empty() && rest.other.is_empty() {
+        return Comparison::new(REORDERED, Reason::Reordered);
+    }
+    let (short, long) = in_order(length(one.key()), length(other.key()));
+    if rest.one.is_empty() || rest.other.is_empty() {
+        return Comparison::new(0.8 * share(short, long), Reason::ExtraWords);
+    }
+    if share(short, long) < 0.5 {
+        return Comparison::new(plain_similarity(one.key(), other.key()) * 0.8, Reason::Different);
+    }
+    compare_rest(one, other, &rest, short, long)
+}
+
+fn compare_rest(one: &Words, other: &Words, rest: &Rest, short: usize, long: usize) -> Comparison {
+    let plain = edits(&rest.one, &rest.other);
+    if plain * 3 > long {
+        // Far from a typing error: the plain distance is answer enough.
+        return Comparison::new(0.9 * (1.0 - share(plain.min(long), long)), Reason::Different);
+    }
+    if short <= SHORT_NAME && one.len() == 1 && other.len() == 1 || short < SHORT_NAME {
+        return Comparison::new(0.8 * (1.0 - share(plain, long)), Reason::ShortName);
+    }
+    let cost = typo_cost(&rest.one, &rest.other);
+    let lone = if one.len() == 1 && other.len() == 1 { LONE_WORD } else { 1.0 };
+    let score = (1.0 - cost * lone / long as f64).max(0.0);
+    let kept = 1.0 - cost / length(&rest.one).max(length(&rest.other)).max(1) as f64;
+    if kept < KEPT_OF_WORD && cost > 1.2 {
+        return Comparison::new(score - 0.1, Reason::WordDiffers);
+    }
+    Comparison::new(score, if score < 0.7 { Reason::Different } else { Reason::Similar })
+}
+
+/// Plain normalised Levenshtein of two keys: for titles, where there is other evidence.
+pub fn plain_similarity(one: &str, other: &str) -> f64 {
+    let long = length(one).max(length(other));
+    if long == 0 { 0.0 } else { 1.0 - share(edits(one, other).min(long), long) }
+}
+
+/// The keys of what is left when the words of both are taken out, in their order.
+struct Rest {
+    one: String,
+    other: String,
+}
+
+impl Rest {
+    fn of(one: &Words, other: &Words) -> Rest {
+        let mut taken = 0u64;
+        let mut left = String::new();
+        for word in one.iter() {
+            let found = other.iter().take(MOST_WORDS).enumerate().find(|(at, same)| taken & (1 << at) == 0 && *same == word);
+            match found {
+                Some((at, _)) => taken |= 1 << at,
+                None => left.push_str(word),
+            }
+        }
+        let untaken = other.iter().enumerate().filter(|(at, _)| *at >= MOST_WORDS || taken & (1 << at) == 0);
+        Rest { one: left, other: untaken.map(|(_, word)| word).collect() }
+    }
+}
+
+/// Letters of a key.
+pub fn length(key: &str) -> usize {
+    if key.is_ascii() { key.len() } else { key.chars().count() }
+}
+
+fn in_order(one: usize, other: usize) -> (usize, usize) {
+    (one.min(other), one.max(other))
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}

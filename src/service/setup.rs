@@ -1,0 +1,126 @@
+//! The set-up actor: brings topics and tables into being, waits for what is away, and opens the gate for the stages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use tokio::sync::watch;
+
+use crate::mailbox::{Mailbox, MailboxError};
+use crate::records::now_micros;
+use crate::stage::Prepared;
+use crate::store::{Store, StoreError};
+use crate::supervision::{Control, Exit, Launch};
+
+/// Between two attempts at what is away.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Ends normally when all is set up; a transient child.
+#[derive(Debug)]
+pub struct SetupActor {
+    mailbox: Arc<dyn Mailbox>,
+    store: Arc<dyn Store>,
+    partitions: i32,
+    gate: watch::Sender<Option<Prepared>>,
+    launch: Launch,
+}
+
+enum Attempt {
+    Done(Prepared),
+    Away(String),
+    Refused(String),
+}
+
+impl SetupActor {
+    /// Sets up `mailbox` with `partitions` partitions a topic, and `store`.
+    pub fn new(
+        mailbox: Arc<dyn Mailbox>,
+        store: Arc<dyn Store>,
+        partitions: i32,
+        gate: watch::Sender<Option<Prepared>>,
+        launch: Launch,
+    ) -> SetupActor {
+        SetupActor { mailbox, store, partitions, gate, launch }
+    }
+}
+
+fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Attempt {
+    match store.migrate() {
+        Ok(_) => {}
+        Err(StoreError::Unavailable(detail)) => return Attempt::Away(format!("database: {detail}")),
+        Err(error) => return Attempt::Refused(format!("database {}: {error}", store.describe())),
+    }
+    match mailbox.create_topics(partitions) {
+        Ok(reports) => {
+            for report in reports.iter().filter(|report| !report.warnings.is_empty()) {
+                slog_scope::warn!("A topic is not as wanted."; "topic" => &report.topic, "warnings" => report.warnings.join("; "));
+            }
+        }
+        Err(MailboxError::Unavailable(detail)) => return Attempt::Away(format!("mailbox: {detail}")),
+        Err(error) => return Attempt::Refused(format!("mailbox {}: {error}", mailbox.describe())),
+    }
+    match mailbox.partitions() {
+        Ok(partitions) => Attempt::Done(Prepared { partitions }),
+        Err(MailboxError::Unavailable(detail)) => Attempt::Away(format!("mailbox: {detail}")),
+        Err(error) => Attempt::Refused(format!("mailbox {}: {error}", mailbox.describe())),
+    }
+}
+
+async fn set_up(
+    mailbox: Arc<dyn Mailbox>,
+    store: Arc<dyn Store>,
+    partitions: i32,
+    gate: watch::Sender<Option<Prepared>>,
+    launch: Launch,
+) -> Exit {
+    loop {
+        let (mailbox, store) = (Arc::clone(&mailbox), Arc::clone(&store));
+        let working = launch.pulse.waiting("setting up topics and tables", None);
+        let attempted = tokio::task::spawn_blocking(move || attempt(&*mailbox, &*store, partitions)).await;
+        drop(working);
+        match attempted {
+            Ok(Attempt::Done(prepared)) => {
+                gate.send_replace(Some(prepared));
+                return Exit::Normal;
+            }
+            Ok(Attempt::Away(reason)) => {
+                slog_scope::warn!("Waiting for what is needed to start."; "reason" => &reason);
+                let until = now_micros() + i64::try_from(PAUSE.as_micros()).unwrap_or(0);
+                let _waiting = launch.pulse.waiting(reason, Some(until));
+                tokio::time::sleep(PAUSE).await;
+            }
+            Ok(Attempt::Refused(reason)) => return Exit::Stopped(reason),
+            Err(error) => return Exit::Failed(error.to_string()),
+        }
+    }
+}
+
+impl Actor for SetupActor {
+    type Context = Context<SetupActor>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let work = set_up(
+            Arc::clone(&self.mailbox),
+            Arc::clone(&self.store),
+            self.partitions,
+            self.gate.clone(),
+            self.launch.clone(),
+        );
+        ctx.spawn(work.into_actor(self).map(|exit, actor, ctx| {
+            actor.launch.exit.set(exit);
+            ctx.stop();
+        }));
+    }
+}
+
+impl Handler<Control> for SetupActor {
+    type Result = ();
+
+    fn handle(&mut self, control: Control, ctx: &mut Self::Context) {
+        match control {
+            Control::Pause | Control::Resume => {}
+            Control::Drain => ctx.stop(),
+            Control::Crash => panic!("crash injected into {}", self.launch.name),
+        }
+    }
+}

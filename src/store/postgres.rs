@@ -1,0 +1,174 @@
+//! PostgreSQL, for many loaders at once.
+//!
+//! **Guarantee.** A batch is applied to one state of the database (`REPEATABLE READ`); where another loader changed what it
+//! writes, PostgreSQL refuses it, and it is applied again from its start. So what was decided by reading is never stale, and
+//! a race costs time, never rows. A loader that goes silent in a transaction is cut off by the server.
+
+use std::fmt;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::{Connection, PgConnection};
+
+use super::backend::{Backend, BackendStore, Work};
+use super::database::Database;
+use super::errors::{Failure, classify_text};
+use super::options::{StoreOptions, public_url, secrets, without_secrets};
+use super::statement::Statement;
+use super::{MigrationReport, Store, StoreError, migrations};
+
+/// How often a batch is tried against other writers before the caller is told. From the second try on writers queue up, so
+/// that more is only needed against writers of another kind.
+const TRIES: u32 = 6;
+
+/// Locks of this application: one for migrations, one for the queue of batches tried again.
+const MIGRATION_LOCK: i64 = 0x7265_7072_6973_0001;
+const QUEUE_LOCK: i64 = 0x7265_7072_6973_0002;
+
+/// How long to wait for another process to finish its migrations.
+const MIGRATION_WAIT: Duration = Duration::from_secs(600);
+
+/// A store in a PostgreSQL database.
+pub(super) struct Postgres {
+    place: String,
+    options: StoreOptions,
+    secrets: Vec<String>,
+    pool: Pool<ConnectionManager<PgConnection>>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Settings of each connection.
+#[derive(Debug)]
+struct Settings(StoreOptions);
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Settings {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        settle(connection, &self.0).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+fn settle(connection: &mut PgConnection, options: &StoreOptions) -> diesel::QueryResult<()> {
+    let settings = [
+        ("application_name", options.application_name.clone()),
+        ("statement_timeout", options.statement_timeout.as_millis().to_string()),
+        ("lock_timeout", options.lock_timeout.as_millis().to_string()),
+        ("idle_in_transaction_session_timeout", options.idle_in_transaction_timeout.as_millis().to_string()),
+        ("timezone", "UTC".to_owned()),
+        ("client_min_messages", "warning".to_owned()),
+    ];
+    for (name, value) in settings {
+        connection.rows(Statement::new("SELECT set_config(?, ?, false)").text(name).text(value))?;
+    }
+    // Errors are told apart by their English text. Needs a superuser or a grant: without, the server's own language stays.
+    let _ = connection.batch_execute("SET lc_messages = 'C'");
+    Ok(())
+}
+
+/// Opens the store; connects when first used, so that a database that is down is waited for and not a failure to start.
+pub(super) fn open(options: &StoreOptions) -> impl Store + 'static {
+    let pool = Pool::builder()
+        .max_size(options.pool_size.max(1))
+        .min_idle(Some(0))
+        .connection_timeout(options.connect_timeout)
+        .connection_customizer(Box::new(Settings(options.clone())))
+        .build_unchecked(ConnectionManager::new(&options.url));
+    BackendStore(Postgres { place: public_url(&options.url), secrets: secrets(&options.url), options: options.clone(), pool })
+}
+
+impl Postgres {
+    fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
+        self.pool.get().map_err(|error| self.refused(&error.to_string()))
+    }
+
+    /// An error of connecting.
+    fn refused(&self, message: &str) -> StoreError {
+        let message = without_secrets(message, &self.secrets).replace('\n', " ");
+        classify_text(&message, format!("{}: {message}", self.place))
+    }
+
+    fn failed(&self, failure: Failure) -> StoreError {
+        failure.into_store_error(&self.place)
+    }
+
+    fn once(&self, connection: &mut PgConnection, work: Work<'_>) -> Result<(), Failure> {
+        connection.build_transaction().repeatable_read().run(|connection| work(connection))
+    }
+
+    /// Again after a conflict, but one at a time: those that queue here cannot get in each other's way.
+    fn queued(&self, connection: &mut PgConnection, work: Work<'_>) -> Result<(), Failure> {
+        // A lock of the session, taken before the transaction: its first statement fixes what the transaction sees.
+        connection.rows(lock("pg_advisory_lock", QUEUE_LOCK))?;
+        let result = self.once(connection, work);
+        let unlocked = connection.rows(lock("pg_advisory_unlock", QUEUE_LOCK));
+        result.and(unlocked.map(|_| ()).map_err(Failure::from))
+    }
+}
+
+/// A call of a function on an advisory lock. The cast makes the answer a text, also where the function answers nothing.
+fn lock(function: &str, key: i64) -> Statement {
+    Statement::new(format!("SELECT CAST({function}(?) AS TEXT)")).int(key)
+}
+
+impl Backend for Postgres {
+    fn describe(&self) -> String {
+        self.place.clone()
+    }
+
+    fn migrate(&self) -> Result<MigrationReport, StoreError> {
+        // A connection of its own: the lock ends with it, whatever happens.
+        let mut connection = PgConnection::establish(&self.options.url).map_err(|error| self.refused(&error.to_string()))?;
+        let options = StoreOptions {
+            statement_timeout: Duration::ZERO,
+            lock_timeout: MIGRATION_WAIT,
+            application_name: format!("{} migrate", self.options.application_name),
+            ..self.options.clone()
+        };
+        let mut run = || {
+            settle(&mut connection, &options)?;
+            connection.rows(lock("pg_advisory_lock", MIGRATION_LOCK))?;
+            migrations::run(&mut connection, migrations::POSTGRES)
+        };
+        run().map_err(|failure| self.failed(failure))
+    }
+
+    fn read(&self, work: Work<'_>) -> Result<(), StoreError> {
+        let mut connection = self.connection()?;
+        connection
+            .build_transaction()
+            .repeatable_read()
+            .read_only()
+            .run(|connection| {
+                // A dump of a large database takes as long as it takes.
+                connection.batch_execute("SET LOCAL statement_timeout = 0")?;
+                work(connection)
+            })
+            .map_err(|failure| self.failed(failure))
+    }
+
+    fn write(&self, work: Work<'_>) -> Result<(), StoreError> {
+        let mut connection = self.connection()?;
+        let mut result = self.once(&mut connection, work);
+        for _ in 1..TRIES {
+            match &result {
+                Err(failure) if failure.is_conflict() => result = self.queued(&mut connection, work),
+                _ => break,
+            }
+        }
+        result.map_err(|failure| self.failed(failure))
+    }
+
+    fn write_through(&self, work: Work<'_>) -> Result<(), StoreError> {
+        let mut connection = self.connection()?;
+        connection
+            .build_transaction()
+            .read_committed()
+            .run(|connection| work(connection))
+            .map_err(|failure| self.failed(failure))
+    }
+}

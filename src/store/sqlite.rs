@@ -1,0 +1,99 @@
+//! SQLite: one file, no server.
+//!
+//! **Guarantee.** A committed batch survives the process. It survives a power cut too, or else a suffix of the batches is
+//! missing as if never applied, progress included (`synchronous = NORMAL` in WAL mode): the loader reads on from where the
+//! database stands, so nothing is lost.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::{Connection, SqliteConnection};
+
+use super::backend::{Backend, BackendStore, Work};
+use super::errors::{Failure, classify_text};
+use super::options::StoreOptions;
+use super::{MigrationReport, Store, StoreError, migrations};
+
+/// A store in one SQLite file.
+pub(super) struct Sqlite {
+    place: String,
+    pool: Pool<ConnectionManager<SqliteConnection>>,
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Settings of each connection.
+#[derive(Debug)]
+struct Settings {
+    busy_timeout: Duration,
+}
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Settings {
+    fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
+        // The timeout first: changing the journal mode may have to wait itself.
+        let settings = format!(
+            "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;",
+            self.busy_timeout.as_millis()
+        );
+        connection.batch_execute(&settings).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// Opens the store in the file at `path`, made when missing. Touches nothing yet.
+pub(super) fn open(path: PathBuf, options: &StoreOptions) -> Result<impl Store + 'static, StoreError> {
+    let place = format!("sqlite:{}", path.display());
+    let Some(path) = path.to_str() else {
+        return Err(StoreError::Setup(format!("{place}: the path has to be UTF-8")));
+    };
+    let pool = Pool::builder()
+        .max_size(options.pool_size.max(1))
+        .min_idle(Some(0))
+        .test_on_check_out(false)
+        .connection_timeout(options.connect_timeout)
+        .connection_customizer(Box::new(Settings { busy_timeout: options.lock_timeout }))
+        .build_unchecked(ConnectionManager::new(path));
+    Ok(BackendStore(Sqlite { place, pool }))
+}
+
+impl Sqlite {
+    fn connection(&self) -> Result<PooledConnection<ConnectionManager<SqliteConnection>>, StoreError> {
+        self.pool.get().map_err(|error| classify_text(&error.to_string(), format!("{}: {error}", self.place)))
+    }
+
+    fn immediately<T>(&self, work: impl FnOnce(&mut SqliteConnection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        // IMMEDIATE: a transaction that reads first and then wants to write cannot be refused half-way.
+        self.connection()?.immediate_transaction(work).map_err(|failure| failure.into_store_error(&self.place))
+    }
+}
+
+impl Backend for Sqlite {
+    fn describe(&self) -> String {
+        self.place.clone()
+    }
+
+    fn migrate(&self) -> Result<MigrationReport, StoreError> {
+        // The write lock of the transaction is the lock of the migration.
+        self.immediately(|connection| migrations::run(connection, migrations::SQLITE))
+    }
+
+    fn read(&self, work: Work<'_>) -> Result<(), StoreError> {
+        let mut connection = self.connection()?;
+        SqliteConnection::transaction(&mut connection, |connection| work(connection))
+            .map_err(|failure| failure.into_store_error(&self.place))
+    }
+
+    fn write(&self, work: Work<'_>) -> Result<(), StoreError> {
+        self.immediately(|connection| work(connection))
+    }
+
+    fn write_through(&self, work: Work<'_>) -> Result<(), StoreError> {
+        self.write(work)
+    }
+}
