@@ -65,6 +65,7 @@ mod tests {
                     Verdict::WaitFor { .. } => "wait",
                     Verdict::Reject(_) => "reject",
                     Verdict::Stop(_) => "stop",
+                    Verdict::Reauthorize => "reauthorize",
                 }
             });
             assert_eq!(kinds, ["retry", "reject", "missing", "retry", "stop", "retry", "retry", "stop", "wait"], "status {status}");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::candidate::Candidate;
-use super::deezer::extend;
+use crate::extract::clients::address::below;
 use crate::extract::clients::http::Verdict;
 use crate::extract::clients::loose;
 
@@ -18,7 +18,7 @@ const SEARCH_LIMIT: &str = "25";
 
 /// Searches songs of a store front.
 pub fn search_url(base: &Url, terms: &str, country: &str) -> Url {
-    let mut url = extend(base, &["search"]);
+    let mut url = below(base, &["search"]);
     url.query_pairs_mut()
         .append_pair("term", terms)
         .append_pair("media", "music")
