@@ -24,9 +24,7 @@ use super::freshness::{Freshness, Question};
 use crate::mailbox::Message;
 use crate::observe::Metrics;
 use crate::observe::metrics::StepLabel;
-use crate::records::{
-    AudioFeatures, ClipOutcome, DeadReason, Envelope, Features, TopTrack, Topic, Validate as _, now_micros,
-};
+use crate::records::{AudioFeatures, ClipOutcome, DeadReason, Envelope, Features, TopTrack, Topic, Validate as _, now_micros};
 use crate::stage::{Processed, Processor, StageError, StepContext, Subscription};
 use crate::store::{KnownKey, KnownSource};
 use crate::supervision::Pulse;
@@ -240,7 +238,9 @@ impl ClipFinder {
             Ok(Download::Gone) => return Ok(Err(Attempt::Gone)),
             Ok(Download::TooLarge) => return Ok(Err(Attempt::TooLarge)),
             Ok(Download::Refused(_)) => return Ok(Err(Attempt::Refused)),
-            Err(ApiError::Wait { .. }) if self.stubborn.borrow_mut().failed(&preview.clip_ref) => return Ok(Err(Attempt::Refused)),
+            Err(ApiError::Wait { .. }) if self.stubborn.borrow_mut().failed(&preview.clip_ref) => {
+                return Ok(Err(Attempt::Refused));
+            }
             Err(error) => return Err(error.into()),
         };
         self.stubborn.borrow_mut().served(&preview.clip_ref);

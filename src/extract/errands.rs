@@ -303,7 +303,8 @@ mod tests {
     }
 
     fn record(id: &str) -> Envelope<ArtistProfile> {
-        let body = ArtistProfile { artist_id: id.to_owned(), name: id.to_owned(), popularity: None, followers: None, genres: None };
+        let body =
+            ArtistProfile { artist_id: id.to_owned(), name: id.to_owned(), popularity: None, followers: None, genres: None };
         Envelope::new(1, "test", body)
     }
 

@@ -240,7 +240,12 @@ mod tests {
     }
 
     fn artist(name: &str, listeners: i64) -> ArtistAnswer {
-        ArtistAnswer { name: name.to_owned(), listeners: Some(listeners), tags: vec!["rock".to_owned()], ..ArtistAnswer::default() }
+        ArtistAnswer {
+            name: name.to_owned(),
+            listeners: Some(listeners),
+            tags: vec!["rock".to_owned()],
+            ..ArtistAnswer::default()
+        }
     }
 
     #[test]
@@ -268,7 +273,10 @@ mod tests {
         assert_eq!(reason(&judged(answer("Under Pressure", "Queen"))), "found");
         assert_eq!(reason(&judged(answer("Under Pressure", "Karaoke Kings"))), "no_match");
         assert_eq!(reason(&judged(answer("Untitled Session Tape 12", "Queen"))), "no_match");
-        assert_eq!(reason(&judged(TrackAnswer { listeners: Some(2), has_tags: false, ..answer("Under Pressure", "Queen") })), "ghost");
+        assert_eq!(
+            reason(&judged(TrackAnswer { listeners: Some(2), has_tags: false, ..answer("Under Pressure", "Queen") })),
+            "ghost"
+        );
     }
 
     #[test]

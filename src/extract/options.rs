@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Period;
+use url::Url;
+
+use crate::config::{Period, Secret};
 
 /// `[http]`: how the one HTTP client underneath all APIs behaves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,4 +54,69 @@ impl Default for HttpOptions {
             give_up_after: Period::days(1),
         }
     }
+}
+
+/// `[spotify]`: the developer app and where to find the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpotifyOptions {
+    /// The app's client id, from the developer dashboard.
+    pub client_id: String,
+    /// The app's client secret.
+    pub client_secret: Secret,
+    /// ISO 3166-1 alpha-2 market of searches that name none. Without a market Spotify counts every track as unavailable.
+    pub market: String,
+    /// Base of the API: `/search` and `/artists/{id}` are appended.
+    pub api_url: String,
+    /// Base of the accounts service: `/api/token` is appended.
+    pub accounts_url: String,
+    /// Calls in any 30 seconds. Spotify publishes no number and counts per developer account: share it among processes.
+    pub calls_per_30s: u32,
+    /// Calls under way at once. Parallel calls are what gets accounts throttled for hours.
+    pub max_concurrent: usize,
+}
+
+impl Default for SpotifyOptions {
+    fn default() -> Self {
+        SpotifyOptions {
+            client_id: String::new(),
+            client_secret: Secret::default(),
+            market: "US".to_owned(),
+            api_url: "https://api.spotify.com/v1".to_owned(),
+            accounts_url: "https://accounts.spotify.com".to_owned(),
+            calls_per_30s: 90,
+            max_concurrent: 2,
+        }
+    }
+}
+
+impl SpotifyOptions {
+    /// What is wrong with these options: which key, what it says, what was expected.
+    pub fn problem(&self) -> Option<String> {
+        if self.client_id.trim().is_empty() {
+            return Some("spotify.client_id is not set: create an app at https://developer.spotify.com/dashboard".to_owned());
+        }
+        if self.client_secret.is_empty() {
+            return Some("spotify.client_secret is not set: it stands beside the client id in the dashboard".to_owned());
+        }
+        if !is_market(&self.market) {
+            return Some(format!("spotify.market is {:?}, expected two capital letters such as \"US\"", self.market));
+        }
+        if self.calls_per_30s == 0 || self.max_concurrent == 0 {
+            return Some("spotify.calls_per_30s and spotify.max_concurrent must be at least 1".to_owned());
+        }
+        let urls = [("spotify.api_url", &self.api_url), ("spotify.accounts_url", &self.accounts_url)];
+        urls.into_iter().find_map(|(key, url)| url_problem(key, url))
+    }
+}
+
+/// Two capital letters.
+pub(crate) fn is_market(market: &str) -> bool {
+    market.len() == 2 && market.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// What is wrong with a base address, if anything.
+pub(crate) fn url_problem(key: &str, value: &str) -> Option<String> {
+    let usable = Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    (!usable).then(|| format!("{key} is {value:?}, expected an http or https address"))
 }

@@ -7,5 +7,6 @@ pub mod loose;
 pub mod musicbrainz;
 pub mod options;
 pub mod previews;
+pub mod spotify;
 
 pub use options::{LastfmOptions, MusicBrainzOptions, PreviewOptions, ProviderKind};

@@ -63,7 +63,9 @@ fn verdict(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Verdict {
         // "Invalid isrc": nothing can be found by it.
         (400, _) => Verdict::Missing("refused".to_owned()),
         (503 | 429, _) => Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(THROTTLE_PAUSE)) },
-        (403, _) => Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(Duration::from_secs(60))) },
+        (403, _) => {
+            Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(Duration::from_secs(60))) }
+        }
         (_, Ok(_)) => Verdict::Retry(format!("status {status} without recordings")),
         (_, Err(problem)) => Verdict::Retry(format!("status {status}: {problem}")),
     }

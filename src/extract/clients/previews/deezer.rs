@@ -149,7 +149,9 @@ mod tests {
         assert!(matches!(judged(404, r#"{"error":"Not Found"}"#), Err(Verdict::Reject(_))));
         assert!(matches!(judged(429, ""), Err(Verdict::WaitFor { .. })));
         assert!(matches!(judged(403, "<html>"), Err(Verdict::WaitFor { .. })));
-        for (status, body) in [(200, "<html>"), (200, "{"), (200, "{}"), (200, "null"), (500, ""), (502, TRACK), (504, "<html>")] {
+        for (status, body) in
+            [(200, "<html>"), (200, "{"), (200, "{}"), (200, "null"), (500, ""), (502, TRACK), (504, "<html>")]
+        {
             assert!(matches!(judged(status, body), Err(Verdict::Retry(_))), "{status} {body}");
         }
     }

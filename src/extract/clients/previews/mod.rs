@@ -90,7 +90,10 @@ impl Previews {
     /// # Errors
     /// When a configured address is no URL, or no provider is configured.
     pub fn new(http: &Http, options: &PreviewOptions, matcher: Arc<Matcher>) -> anyhow::Result<Previews> {
-        anyhow::ensure!(!options.providers.is_empty(), "previews.providers is empty, expected at least one of deezer, itunes, spotify");
+        anyhow::ensure!(
+            !options.providers.is_empty(),
+            "previews.providers is empty, expected at least one of deezer, itunes, spotify"
+        );
         let minute = Duration::from_secs(60);
         let account = |api: &'static str, calls: u32, per: Duration, max_concurrent: usize| {
             let windows = vec![RateWindow::new(calls.max(1), per)];
@@ -111,7 +114,10 @@ impl Previews {
                 account("deezer", options.deezer_calls_per_5s, Duration::from_secs(5), 8),
                 address::configured("previews.deezer_url", &options.deezer_url)?,
             ),
-            itunes: (account("itunes", options.itunes_calls_per_minute, minute, 2), address::configured("previews.itunes_url", &options.itunes_url)?),
+            itunes: (
+                account("itunes", options.itunes_calls_per_minute, minute, 2),
+                address::configured("previews.itunes_url", &options.itunes_url)?,
+            ),
             embed: (
                 account("spotify_embed", options.spotify_embed_calls_per_minute, minute, 1),
                 address::configured("previews.spotify_embed_url", &options.spotify_embed_url)?,
@@ -206,7 +212,10 @@ impl Previews {
         let request = ApiRequest::get("embed", address::below(base, &["track", &track.id]))
             .header("user-agent", Secret::new(EMBED_USER_AGENT))
             .header("accept", Secret::new("text/html,application/xhtml+xml"));
-        match account.call(&request, &|answer: &Answer| embed::verdict(answer.status, answer.retry_after, &answer.body), pulse).await {
+        match account
+            .call(&request, &|answer: &Answer| embed::verdict(answer.status, answer.retry_after, &answer.body), pulse)
+            .await
+        {
             Ok(answer) => Ok(match embed::read(&answer.body) {
                 EmbedPage::Link(link) => spotify_clip(ProviderKind::SpotifyEmbed, track, &link),
                 _ => Resolved::Missing("no_preview"),
