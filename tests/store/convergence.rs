@@ -186,3 +186,29 @@ fn what_was_deleted_by_hand_heals_on_replay() {
         }
     }
 }
+
+#[test]
+fn a_batch_larger_than_any_statement_is_written_whole() {
+    let names: Vec<String> = (0..5_100).map(|number| format!("genre {}", number % 700)).collect();
+    let batch: Vec<Change> = names
+        .iter()
+        .enumerate()
+        .map(|(number, name)| change(1, profile(&format!("a{number}"), "Artist", Some(&[name, "all"]))))
+        .collect();
+    let digests: Vec<String> = place::all()
+        .iter()
+        .map(|place| {
+            let store = place.store();
+            let applied = store.apply(&batch, &[]).expect("one large batch");
+            assert!(applied.won.iter().all(|won| *won));
+            let counts = store.row_counts().expect("counts");
+            assert_eq!((counts["artists"], counts["genres"], counts["artist_genres"]), (5_100, 701, 10_200), "{}", place.name);
+            let whole = store.digest().expect("a digest");
+            empty(place);
+            apply_in(store.as_ref(), &batch, 997);
+            assert_eq!(whole, store.digest().expect("a digest"), "{}", place.name);
+            whole
+        })
+        .collect();
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
+}
