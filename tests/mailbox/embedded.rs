@@ -15,7 +15,7 @@ pub fn open(dir: &Path) -> EmbeddedMailbox {
 
 fn rig() -> Option<Rig> {
     let dir = tempfile::tempdir().unwrap();
-    Some(Rig { open: Box::new(move || Arc::new(open(dir.path())) as Arc<dyn Mailbox>) })
+    Some(Rig { open: Box::new(move || Arc::new(open(dir.path())) as Arc<dyn Mailbox>), topics_exist: false })
 }
 
 keeps! { rig();
