@@ -3,6 +3,10 @@
 
 #[path = "mailbox/embedded.rs"]
 mod embedded;
+#[path = "mailbox/kafka.rs"]
+mod kafka;
+#[path = "mailbox/mock.rs"]
+mod mock;
 #[path = "mailbox/promises.rs"]
 mod promises;
 #[path = "mailbox/rig.rs"]

@@ -4,7 +4,7 @@
 //! ledger beside them become visible together or not at all. A session that lost its partitions or was replaced by a newer
 //! one publishes nothing.
 //!
-//! Two implementations pass one conformance suite (`tests/mailbox.rs`): `kafka` (any cluster that speaks Kafka's protocol)
+//! Two implementations pass one conformance suite (`tests/mailbox.rs`): [`kafka`] (any cluster that speaks Kafka's protocol)
 //! and [`embedded`] (an append-only log in SQLite, one process, no server).
 //!
 //! A [`Mailbox`] is shared and cheap to clone behind an `Arc`; a [`Session`] belongs to one stage and one thread, because
@@ -12,6 +12,7 @@
 
 pub mod embedded;
 mod instance;
+pub mod kafka;
 
 use std::fmt;
 use std::time::Duration;
@@ -19,10 +20,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::records::{Envelope, Record, RecordError, Topic, Version};
+use crate::records::{Envelope, Record, RecordError, Retention, Topic, Version};
 
 pub use self::embedded::{EmbeddedMailbox, EmbeddedOptions};
 pub use self::instance::{InstanceLock, InstanceSlot, instance_name};
+pub use self::kafka::{KafkaMailbox, KafkaOptions};
 
 /// A partition of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,11 +92,14 @@ pub const MAX_RECORD_BYTES: usize = 950_000;
 /// Most bytes of a dead letter, which quotes a whole record in base64.
 pub const MAX_DEAD_LETTER_BYTES: usize = 2_000_000;
 
-/// Refuses a record that no broker would take: the same limit everywhere, so that nothing works embedded that fails on a
+/// Refuses a record that no broker would take: the same limits everywhere, so that nothing works embedded that fails on a
 /// cluster.
-fn check_size(record: &Outgoing) -> Result<(), MailboxError> {
+fn check_record(record: &Outgoing) -> Result<(), MailboxError> {
     let limit = if record.at.topic == Topic::MusicDeadLetters { MAX_DEAD_LETTER_BYTES } else { MAX_RECORD_BYTES };
     let bytes = record.key.len() + record.payload.len();
+    if record.key.is_empty() && record.at.topic.retention() == Retention::Compact {
+        return Err(MailboxError::Invalid(format!("a record for {} has no key: a compacted topic needs one", record.at)));
+    }
     if bytes <= limit {
         return Ok(());
     }

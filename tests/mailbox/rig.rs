@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reprise::mailbox::{Ledger, Mailbox, Message, Outgoing, Polled, Progress, Session, SessionSpec, TopicPartition};
+use reprise::mailbox::{
+    Ledger, Mailbox, MailboxError, Message, Outgoing, Polled, Progress, Session, SessionSpec, TopicPartition,
+};
 use reprise::records::{Topic, Version};
 
 pub const PARTITIONS: i32 = 3;
@@ -13,13 +15,17 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 /// A mailbox that can be opened again and again over the same durable data.
 pub struct Rig {
     pub open: Box<dyn Fn() -> Arc<dyn Mailbox>>,
+    /// The topics are there already: the mock broker cannot make any.
+    pub topics_exist: bool,
 }
 
 impl Rig {
     /// The mailbox with its topics made.
     pub fn ready(&self) -> Arc<dyn Mailbox> {
         let mailbox = (self.open)();
-        mailbox.create_topics(PARTITIONS).unwrap();
+        if !self.topics_exist {
+            mailbox.create_topics(PARTITIONS).unwrap();
+        }
         mailbox
     }
 }
@@ -93,12 +99,65 @@ pub fn take(session: &mut dyn Session, count: usize) -> Vec<Message> {
     let deadline = Instant::now() + PATIENCE;
     let mut found = Vec::new();
     while found.len() < count && Instant::now() < deadline {
-        let Polled { messages, revoked, .. } = session.poll(count - found.len(), Duration::from_millis(200)).unwrap();
+        let Polled { messages, revoked, .. } = match session.poll(count - found.len(), Duration::from_millis(200)) {
+            // Waiting is not failing: the news of an outage may come after its end.
+            Err(MailboxError::Unavailable(_)) => Polled::default(),
+            polled => polled.unwrap(),
+        };
         assert!(revoked.is_empty(), "lost {revoked:?}");
         found.extend(messages);
     }
     assert_eq!(found.len(), count, "messages in {PATIENCE:?}");
     found
+}
+
+/// A small stage: copies what comes to the same partition of `to`, until `count` messages are committed in all, whatever happens
+/// on the way. Waits when the mailbox is away, drops work it no longer owns, opens a new session when fenced.
+pub fn copy(mailbox: &dyn Mailbox, spec: &SessionSpec, session: Box<dyn Session>, to: Topic, count: u64) {
+    let deadline = Instant::now() + PATIENCE * 4;
+    let mut session = Some(session);
+    loop {
+        assert!(Instant::now() < deadline, "not done in {:?}", PATIENCE * 4);
+        let outcome = match &mut session {
+            None => mailbox.open(spec).map(|opened| session = Some(opened)),
+            Some(session) => copy_some(&mut **session, to),
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(MailboxError::Unavailable(_) | MailboxError::Revoked(_)) => {
+                while let Some(Err(MailboxError::Unavailable(_))) = session.as_mut().map(|session| session.rewind()) {
+                    assert!(Instant::now() < deadline, "not back in {:?}", PATIENCE * 4);
+                }
+            }
+            Err(MailboxError::Fenced(_) | MailboxError::Failed(_)) => session = None,
+            Err(error) => panic!("{error:?}"),
+        }
+        let finished = mailbox.committed(&spec.group, &spec.topics);
+        if finished.is_ok_and(|all| all.iter().map(|one| one.ledger.consumed).sum::<u64>() >= count) {
+            return;
+        }
+    }
+}
+
+fn copy_some(session: &mut dyn Session, to: Topic) -> Result<(), MailboxError> {
+    let messages = session.poll(50, Duration::from_millis(200))?.messages;
+    let records: Vec<Outgoing> = messages
+        .iter()
+        .map(|message| Outgoing {
+            at: at(to, message.at.partition),
+            key: message.key.clone(),
+            payload: message.payload.clone(),
+            version: None,
+        })
+        .collect();
+    let mut progress: Vec<Progress> = Vec::new();
+    for message in &messages {
+        match progress.iter_mut().find(|step| step.at == message.at) {
+            Some(step) => *step = done(message.at, message.offset + 1, step.counts.consumed + 1),
+            None => progress.push(done(message.at, message.offset + 1, 1)),
+        }
+    }
+    session.publish(&records, &progress)
 }
 
 /// Nothing comes for a while.

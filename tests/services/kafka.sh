@@ -104,6 +104,8 @@ log.retention.check.interval.ms=5000
 num.network.threads=2
 num.io.threads=4
 background.threads=2
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 num.recovery.threads.per.data.dir=2
 PROPERTIES
 }

@@ -134,7 +134,7 @@ struct Finding {
 }
 
 fn structure(connection: &mut SqliteConnection, path: &Path, check: &str) -> Result<(), Fault> {
-    let query = format!("SELECT {check} AS finding FROM pragma_{check}(1)");
+    let query = format!("SELECT {check} AS finding FROM pragma_{check}");
     let findings: Vec<Finding> = sql_query(query).load(connection)?;
     match findings.into_iter().find(|found| found.finding != "ok") {
         Some(found) => Err(damaged(path, found.finding.trim()).into()),

@@ -56,12 +56,19 @@ impl Database {
 
     /// Runs `work` on one consistent snapshot.
     pub(super) fn read<T>(&mut self, work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, MailboxError> {
-        self.run(|connection| connection.transaction(work))
+        let mut cause = None;
+        let path = self.path.clone();
+        let outcome = self.run(|connection| connection.transaction(|connection| noting(&path, &mut cause, work(connection))));
+        outcome.map_err(|error| cause.unwrap_or(error))
     }
 
     /// Runs `work` and makes it durable, or undoes it.
     pub(super) fn write<T>(&mut self, work: impl FnOnce(&mut SqliteConnection) -> Result<T, Fault>) -> Result<T, MailboxError> {
-        self.run(|connection| connection.immediate_transaction(work))
+        let mut cause = None;
+        let path = self.path.clone();
+        let outcome =
+            self.run(|connection| connection.immediate_transaction(|connection| noting(&path, &mut cause, work(connection))));
+        outcome.map_err(|error| cause.unwrap_or(error))
     }
 
     /// Runs `work` outside any transaction.
@@ -89,6 +96,15 @@ impl Database {
         };
         Ok(self.connection.insert(connection))
     }
+}
+
+/// Keeps what went wrong inside a transaction: on a full disk SQLite rolls back by itself, and the failure of the second
+/// rollback would hide the first cause.
+fn noting<T>(path: &Path, cause: &mut Option<MailboxError>, outcome: Result<T, Fault>) -> Result<T, Fault> {
+    if let Err(Fault::Sql(error)) = &outcome {
+        *cause = Some(explain(path, error));
+    }
+    outcome
 }
 
 impl std::fmt::Debug for Database {

@@ -161,7 +161,7 @@ fn note_holes(fresh: &mut Database, every: &[Log], report: &mut Repaired) -> Res
                 .load(connection)?;
             let compacted = log.at.topic.retention() == Retention::Compact;
             // Of a compacted topic only the last message must be there; what else is gone cannot be told from compaction.
-            let mut expected = if compacted { ends.high - 1 } else { ends.low };
+            let mut expected = if compacted { ends.low.max(ends.high - 1) } else { ends.low };
             let mut gaps = Vec::new();
             for offset in found.into_iter().chain([ends.high]) {
                 if offset > expected {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::database::{Database, Fault};
 use super::log::{self, Ends, Log};
 use super::{Shared, group, upkeep};
-use crate::mailbox::{MailboxError, Message, Outgoing, Polled, Progress, Session, SessionSpec, TopicPartition, check_size};
+use crate::mailbox::{MailboxError, Message, Outgoing, Polled, Progress, Session, SessionSpec, TopicPartition, check_record};
 use crate::records::{Version, now_micros};
 
 /// How often a waiting session looks whether another process has appended something. In this process it is told at once.
@@ -170,7 +170,7 @@ impl Session for EmbeddedSession {
     fn publish(&mut self, records: &[Outgoing], progress: &[Progress]) -> Result<(), MailboxError> {
         let mut targets = Vec::with_capacity(records.len());
         for record in records {
-            check_size(record)?;
+            check_record(record)?;
             targets.push(self.shared.log(self.database.get_mut(), record.at)?.id);
         }
         let mut moves = Vec::with_capacity(progress.len());
