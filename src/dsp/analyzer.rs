@@ -8,10 +8,12 @@ use super::error::AnalyzeError;
 use super::hpss::Separator;
 use super::limits::Limits;
 use super::mel::{MelBank, MelSpectrogram};
+use super::portrait::Portrait;
 use super::resample::{ANALYSIS_RATE, Resampler};
 use super::stft::{Spectrogram, Stft, WINDOW};
+use super::tempo::{Rhythm, TempoEstimator};
 use super::tempo_reference::ReferenceTempo;
-use super::{chroma, contrast, danceability, level, onset, spectral, tempo};
+use super::{chroma, contrast, danceability, key, level, onset, spectral};
 
 /// Analyses clips one after the other. Keep one a worker thread: it holds some 40 MB of buffers after the first clip.
 ///
@@ -25,6 +27,9 @@ pub struct Analyzer {
     mel_bank: MelBank,
     mel: MelSpectrogram,
     reference_tempo: ReferenceTempo,
+    tempo: TempoEstimator,
+    rhythm: Rhythm,
+    chroma: Vec<[f32; chroma::CLASSES]>,
     separator: Separator,
 }
 
@@ -52,6 +57,9 @@ impl Analyzer {
             mel_bank: MelBank::new(),
             mel: MelSpectrogram::default(),
             reference_tempo: ReferenceTempo::new(),
+            tempo: TempoEstimator::default(),
+            rhythm: Rhythm::default(),
+            chroma: Vec::new(),
             separator: Separator::default(),
         }
     }
@@ -77,6 +85,11 @@ impl Analyzer {
     pub fn analyze_pcm(&mut self, mono: &[f32], rate: u32, limits: &Limits) -> Result<Analysis, AnalyzeError> {
         decode::take_pcm(mono, rate, limits, &mut self.sound)?;
         self.analyze_sound(limits)
+    }
+
+    /// The last clip analysed, for the eye.
+    pub fn portrait(&self) -> Portrait {
+        Portrait::of(&self.samples, &self.spectrogram, &self.rhythm, &self.chroma)
     }
 
     fn analyze_sound(&mut self, limits: &Limits) -> Result<Analysis, AnalyzeError> {
@@ -119,16 +132,23 @@ impl Analyzer {
         self.mel_bank.apply(&self.spectrogram, &mut self.mel);
         analysis.mfcc = self.mel_bank.mean_mfcc(&self.mel);
         let tuning = chroma::tuning(&self.spectrogram);
-        let frames = chroma::chroma_frames(&self.spectrogram, tuning);
-        analysis.chroma = chroma::mean_chroma(&frames);
+        self.chroma = chroma::chroma_frames(&self.spectrogram, tuning);
+        analysis.chroma = chroma::mean_chroma(&self.chroma);
+        if let Some(key) = key::estimate(&self.spectrogram, tuning) {
+            analysis.key = Some(key.tonic);
+            analysis.mode = Some(key.mode);
+            analysis.key_strength = Some(key.strength);
+        }
     }
 
     fn add_rhythm(&mut self, analysis: &mut Analysis) {
         let onset = onset::median_onset_strength(&self.mel);
         analysis.bpm_reference = self.reference_tempo.estimate(&onset);
-        let tempo = tempo::estimate(&mut self.reference_tempo, &onset);
-        analysis.bpm = tempo.bpm;
-        analysis.bpm_confidence = tempo.confidence;
+        self.rhythm = self.tempo.estimate(&self.mel);
+        analysis.bpm = self.rhythm.bpm;
+        analysis.bpm_confidence = self.rhythm.confidence;
+        analysis.beat_regularity = self.rhythm.regularity;
+        analysis.onset_rate = Some(self.rhythm.onsets.len() as f64 / analysis.duration_s);
     }
 
     fn add_separation(&mut self, analysis: &mut Analysis) {

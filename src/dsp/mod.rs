@@ -13,22 +13,26 @@
 
 mod analysis;
 mod analyzer;
+mod beats;
 mod chroma;
 mod contrast;
 mod danceability;
 mod decode;
 mod error;
 mod hpss;
+mod key;
 mod level;
 mod limits;
 mod loudness;
 mod median;
 mod mel;
 mod onset;
+mod portrait;
 mod resample;
 mod spectral;
 mod stft;
 mod tempo;
+mod tempo_model;
 mod tempo_reference;
 
 pub use analysis::Analysis;
@@ -36,6 +40,7 @@ pub use analyzer::Analyzer;
 pub use danceability::danceability;
 pub use error::AnalyzeError;
 pub use limits::Limits;
+pub use portrait::Portrait;
 pub use resample::ANALYSIS_RATE;
 pub use symphonia::core::io::MediaSource;
 
