@@ -31,6 +31,26 @@ async fn no_window_at_the_server_ever_holds_more_calls_than_allowed() {
 }
 
 #[tokio::test]
+async fn a_killed_process_and_its_successor_keep_the_window_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let peer = Peer::fixed(200, "", "");
+    let window = RateWindow::new(6, Duration::from_secs(2));
+    for _ in 0..3 {
+        // Nothing is closed or saved between the incarnations but what each call left behind.
+        let (book, _) = ParkBook::open(&folder.path().join("accounts.json")).unwrap();
+        let http = http(quick(), &Metrics::new(), book);
+        for _ in 0..4 {
+            account(&http, "killed", window, 4).call(&get(peer.url("/")), &judge, &Pulse::new()).await.unwrap();
+        }
+        std::mem::forget(http);
+    }
+    let at: Vec<Instant> = peer.received().into_iter().map(|received| received.at).collect();
+    let most =
+        at.iter().map(|start| at.iter().filter(|other| **other >= *start && **other < *start + window.per).count()).max();
+    assert_eq!((at.len(), most), (12, Some(6)));
+}
+
+#[tokio::test]
 async fn accounts_of_one_name_share_their_limits() {
     let peer = Peer::fixed(200, "", "");
     let http = http(quick(), &Metrics::new(), ParkBook::in_memory());

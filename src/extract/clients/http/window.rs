@@ -65,6 +65,13 @@ impl CallLog {
         CallLog { windows, calls: VecDeque::new(), next_id: 0 }
     }
 
+    /// Notes calls made before this log began, by their times.
+    pub(super) fn remember(&mut self, times: impl IntoIterator<Item = Duration>) {
+        for sent in times {
+            self.send(sent);
+        }
+    }
+
     /// When the next call may be sent; `now` or earlier means at once.
     pub(super) fn ready_at(&self, now: Duration) -> Duration {
         self.windows.iter().map(|window| self.ready_in(window)).max().unwrap_or(now)

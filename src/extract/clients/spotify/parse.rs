@@ -35,11 +35,13 @@ pub fn parse_search(body: &Value) -> Option<SearchPage> {
 
 /// Reads a track. `None` without an id, a name or a primary artist: such rows cannot be told apart from others.
 pub fn parse_track(row: &Value) -> Option<TopTrack> {
-    let artists: Vec<ArtistRef> = list(row, "artists").iter().filter_map(artist_ref).collect();
+    let artists = list(row, "artists");
+    // A guest must not move up: without its primary artist a track belongs nowhere.
+    artists.first().and_then(artist_ref)?;
     let mut track = TopTrack {
         id: text(row, "id")?,
         name: text(row, "name")?,
-        artists,
+        artists: artists.iter().filter_map(artist_ref).collect(),
         album: row.get("album").and_then(album),
         duration_ms: row.get("duration_ms").and_then(duration),
         explicit: row.get("explicit").and_then(Value::as_bool),
@@ -192,6 +194,13 @@ mod tests {
         let local = json!({"id": null, "name": "My file", "is_local": true, "artists": [{"id": null, "name": "Me"}]});
         let page = parse_search(&json!({"tracks": {"items": [null, local, track(), {}], "total": 3.0, "next": null}})).unwrap();
         assert_eq!((page.tracks.len(), page.rows, page.total, page.has_next), (1, 4, Some(3), false));
+    }
+
+    #[test]
+    fn a_guest_does_not_move_up_to_an_unreadable_primary_artist() {
+        let mut row = track();
+        row["artists"][0]["id"] = Value::Null;
+        assert_eq!(parse_track(&row), None);
     }
 
     #[test]
