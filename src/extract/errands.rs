@@ -14,9 +14,10 @@ use std::time::Duration;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 
 use super::clients::http::ApiError;
-use crate::mailbox::{Message, Outgoing};
-use crate::records::{DeadReason, Envelope, Record};
-use crate::stage::{Ending, Processed, StageError, Wait};
+use super::freshness::{Freshness, Question};
+use crate::mailbox::{Message, Outgoing, TopicPartition};
+use crate::records::{DeadReason, Envelope, Record, Topic, parse};
+use crate::stage::{Ending, Processed, StageError, StepContext, Wait};
 use crate::supervision::Pulse;
 
 /// Something to find out, and the key of the record that will say it.
@@ -56,14 +57,56 @@ impl From<ApiError> for Trouble {
     }
 }
 
+/// The messages' bodies, or why they have none.
+pub fn bodies<B: Record>(batch: &[Message]) -> Vec<Result<B, DeadReason>> {
+    let body = |message: &Message| parse::<B>(&message.payload).map(|parsed| parsed.record.body);
+    batch.iter().map(|message| body(message).map_err(|error| DeadReason::from(&error))).collect()
+}
+
+/// Every key the bodies want, once, with the partition its message stands in.
+pub fn keys<B, A>(
+    batch: &[Message],
+    bodies: &[Result<B, DeadReason>],
+    wants: impl Fn(&B) -> Vec<Errand<A>>,
+) -> BTreeSet<(i32, String)> {
+    let wanted = |(message, body): (&Message, &B)| {
+        let partition = message.at.partition;
+        wants(body).into_iter().map(move |errand| (partition, errand.key)).collect::<Vec<_>>()
+    };
+    batch.iter().zip(bodies).filter_map(|(message, body)| Some((message, body.as_ref().ok()?))).flat_map(wanted).collect()
+}
+
+/// The keys of `wanted` whose newest record is fresh. `question` says how to ask about a key; `topic` is where its records go.
+///
+/// # Errors
+/// As [`Freshness::fresh`].
+pub async fn fresh_keys(
+    freshness: &Freshness,
+    context: &StepContext<'_>,
+    topic: Topic,
+    wanted: &BTreeSet<(i32, String)>,
+    question: impl Fn(&str) -> Option<Question>,
+) -> Result<BTreeSet<String>, StageError> {
+    let mut by_partition: BTreeMap<i32, Vec<Question>> = BTreeMap::new();
+    for (partition, key) in wanted {
+        by_partition.entry(*partition).or_default().extend(question(key));
+    }
+    let mut fresh = BTreeSet::new();
+    for (partition, questions) in by_partition {
+        let answers = freshness.fresh(context, TopicPartition { topic, partition }, &questions).await?;
+        fresh.extend(questions.into_iter().zip(answers).filter(|(_, fresh)| *fresh).map(|(question, _)| question.head));
+    }
+    Ok(fresh)
+}
+
 /// Plans a batch: what each message `wants`, unless it is `fresh`.
 pub fn plan<T, A>(
-    messages: Vec<Result<T, DeadReason>>,
+    bodies: Vec<Result<T, DeadReason>>,
     wants: impl Fn(&T) -> Vec<Errand<A>>,
     fresh: impl Fn(&str) -> bool,
 ) -> Vec<Plan<A>> {
     let stale = |body: &T| wants(body).into_iter().filter(|errand| !fresh(&errand.key)).collect();
-    messages.into_iter().map(|message| message.map_or_else(Plan::Dead, |body| Plan::Run(stale(&body)))).collect()
+    bodies.into_iter().map(|body| body.map_or_else(Plan::Dead, |body| Plan::Run(stale(&body)))).collect()
 }
 
 /// What is known of the messages under way. One belongs to each processor.
@@ -94,7 +137,7 @@ impl<T: Record> Desk<T> {
     }
 
     /// Does the errands of `plans` (one for each message of `batch`), at most `at_once` together, and ends the messages in
-    /// order. `revision` goes into the records' versions.
+    /// order.
     ///
     /// # Errors
     /// When no message could be finished and waiting does not help.
@@ -102,7 +145,7 @@ impl<T: Record> Desk<T> {
         &mut self,
         batch: &[Message],
         plans: Vec<Plan<A>>,
-        (at_once, revision): (usize, u16),
+        at_once: usize,
         pulse: &Pulse,
         run: impl Fn(A) -> F,
     ) -> Result<Processed, StageError>
@@ -111,7 +154,7 @@ impl<T: Record> Desk<T> {
     {
         let (needs, errands) = self.unpack(plans);
         let halts = self.run(errands, at_once, pulse, run).await;
-        self.finish(batch, needs, halts, revision)
+        self.finish(batch, needs, halts)
     }
 
     /// Each message's needs, and every errand once that is not done already.
@@ -168,7 +211,6 @@ impl<T: Record> Desk<T> {
         batch: &[Message],
         needs: Vec<Need>,
         mut halts: BTreeMap<String, StageError>,
-        revision: u16,
     ) -> Result<Processed, StageError> {
         let mut endings = Vec::with_capacity(batch.len());
         let mut settled = BTreeSet::new();
@@ -176,7 +218,7 @@ impl<T: Record> Desk<T> {
         while let Some((message, need)) = needs.next_if(|(_, need)| self.is_complete(need, &settled)) {
             endings.push(match need {
                 Err(reason) => Ending::Dead(reason),
-                Ok(keys) => self.settle(message, keys, revision, &mut settled),
+                Ok(keys) => self.settle(message, keys, &mut settled),
             });
         }
         let unfinished: Vec<String> = needs.filter_map(|(_, need)| need.ok()).flatten().collect();
@@ -196,7 +238,7 @@ impl<T: Record> Desk<T> {
 
     /// The ending of a message all of whose needs are known. A record goes out with the first message that needs it, and a
     /// failure is charged to the first only: the others have what they came for or are not the reason.
-    fn settle(&mut self, message: &Message, keys: Vec<String>, revision: u16, settled: &mut BTreeSet<String>) -> Ending {
+    fn settle(&mut self, message: &Message, keys: Vec<String>, settled: &mut BTreeSet<String>) -> Ending {
         let failed = keys.iter().find(|key| matches!(self.done.get(*key), Some(Err(_))));
         if let Some(key) = failed
             && let Some(Err(reason)) = self.done.remove(key)
@@ -216,7 +258,7 @@ impl<T: Record> Desk<T> {
             return Ending::Superseded("fresh");
         }
         let outgoing: Result<Vec<_>, _> =
-            records.iter().map(|record| Outgoing::record(record, message.at.partition, revision)).collect();
+            records.iter().map(|record| Outgoing::record(record, message.at.partition, 0)).collect();
         outgoing.map_or_else(|error| Ending::Dead(DeadReason::from(&error)), Ending::Emitted)
     }
 
@@ -235,3 +277,145 @@ impl<T: Record> Desk<T> {
 
 /// When nothing says why a message is unfinished, which cannot happen: short enough to go unnoticed.
 const UNEXPLAINED_PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::ArtistProfile;
+    use std::cell::RefCell;
+
+    /// A batch of as many messages as plans.
+    fn batch(len: usize) -> Vec<Message> {
+        let at = TopicPartition { topic: Topic::MusicTopTracks, partition: 3 };
+        let message = |offset: usize| Message {
+            at,
+            offset: i64::try_from(offset).unwrap_or(0),
+            key: String::new(),
+            payload: Vec::new(),
+            appended_at: 1,
+            version: None,
+        };
+        (0..len).map(message).collect()
+    }
+
+    fn wants(keys: &[&'static str]) -> Plan<&'static str> {
+        Plan::Run(keys.iter().map(|key| Errand { key: (*key).to_owned(), ask: *key }).collect())
+    }
+
+    fn record(id: &str) -> Envelope<ArtistProfile> {
+        let body =
+            ArtistProfile { artist_id: id.to_owned(), name: id.to_owned(), popularity: None, followers: None, genres: None };
+        Envelope::new(1, "test", body)
+    }
+
+    fn answer(ask: &str) -> Result<Envelope<ArtistProfile>, Trouble> {
+        match ask.split_once(':') {
+            Some(("dead", _)) => Err(Trouble::GiveUp(DeadReason::new("rejected", ask))),
+            Some(("wait", why)) => Err(Trouble::Halt(StageError::wait(why, Duration::from_secs(9)))),
+            Some(("stop", why)) => Err(Trouble::Halt(StageError::Stop(why.to_owned()))),
+            _ => Ok(record(ask)),
+        }
+    }
+
+    /// Works on a batch; answers what became of it and what was asked.
+    fn work(
+        desk: &mut Desk<ArtistProfile>,
+        plans: Vec<Plan<&'static str>>,
+        at_once: usize,
+    ) -> (Result<Processed, StageError>, Vec<&'static str>) {
+        let asked = RefCell::new(Vec::new());
+        let (batch, pulse) = (batch(plans.len()), Pulse::new());
+        let run = |ask| {
+            asked.borrow_mut().push(ask);
+            async move { answer(ask) }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
+        let processed = runtime.block_on(desk.work(&batch, plans, at_once, &pulse, run));
+        (processed, asked.into_inner())
+    }
+
+    /// The endings in short: the keys emitted, or how else it ended.
+    fn told(processed: &Processed) -> Vec<String> {
+        let one = |ending: &Ending| match ending {
+            Ending::Emitted(records) => records.iter().map(|record| record.key.as_str()).collect::<Vec<_>>().join("+"),
+            Ending::Superseded(reason) => (*reason).to_owned(),
+            Ending::Dead(reason) | Ending::Buried(reason) => reason.kind.clone(),
+        };
+        processed.endings.iter().map(one).collect()
+    }
+
+    fn done(result: (Result<Processed, StageError>, Vec<&'static str>)) -> (Processed, Vec<&'static str>) {
+        (result.0.unwrap_or_else(|error| panic!("{error}")), result.1)
+    }
+
+    #[test]
+    fn every_message_ends_in_order_and_nothing_is_asked_twice() {
+        let mut desk = Desk::default();
+        let unreadable = Plan::Dead(DeadReason::new("undecodable", "x"));
+        let plans = vec![wants(&["a", "x"]), unreadable, wants(&["a", "y"]), wants(&["a", "x"]), wants(&[])];
+        let (processed, asked) = done(work(&mut desk, plans, 3));
+        assert_eq!(told(&processed), ["a+x", "undecodable", "y", "fresh", "fresh"]);
+        assert_eq!((asked, processed.wait), (vec!["a", "x", "y"], None));
+    }
+
+    #[test]
+    fn a_wait_hands_over_the_prefix_and_keeps_what_came_later() {
+        let mut desk = Desk::default();
+        let plans = vec![wants(&["a"]), wants(&["wait:quota", "b"]), wants(&["c"])];
+        let (processed, asked) = done(work(&mut desk, plans, 4));
+        assert_eq!(told(&processed), ["a"]);
+        assert_eq!(processed.wait, Some(Wait { reason: "quota".to_owned(), pause: Duration::from_secs(9) }));
+        assert_eq!(asked, ["a", "wait:quota", "b", "c"]);
+        // The rest comes back, and what waited is answered now.
+        let (processed, asked) = done(work(&mut desk, vec![wants(&["d", "b"]), wants(&["c"])], 4));
+        assert_eq!((told(&processed), asked), (vec!["d+b".to_owned(), "c".to_owned()], vec!["d"]));
+    }
+
+    #[test]
+    fn after_a_wait_nothing_new_is_started() {
+        let mut desk = Desk::default();
+        let plans = vec![wants(&["a"]), wants(&["wait:quota"]), wants(&["b"]), wants(&["c"])];
+        let (processed, asked) = done(work(&mut desk, plans, 1));
+        assert_eq!((told(&processed), asked), (vec!["a".to_owned()], vec!["a", "wait:quota"]));
+    }
+
+    #[test]
+    fn a_refusal_kills_one_message_and_loses_no_finding() {
+        let mut desk = Desk::default();
+        let plans = vec![wants(&["a", "dead:x"]), wants(&["a", "b"])];
+        let (processed, asked) = done(work(&mut desk, plans, 4));
+        assert_eq!(told(&processed), ["rejected", "a+b"]);
+        assert_eq!(asked.len(), 3);
+        let plans = vec![wants(&["dead:artist", "a"]), wants(&["dead:artist", "b"])];
+        assert_eq!(told(&done(work(&mut desk, plans, 4)).0), ["rejected", "b"], "charged to the first only");
+    }
+
+    #[test]
+    fn what_was_finished_before_a_stop_is_handed_over_first() {
+        let mut desk = Desk::default();
+        let (processed, _) = done(work(&mut desk, vec![wants(&["a"]), wants(&["stop:key suspended"])], 1));
+        assert_eq!(told(&processed), ["a"]);
+        assert_eq!(processed.wait.map(|wait| wait.pause), Some(Duration::ZERO));
+        assert!(matches!(desk.reopen(), Err(StageError::Stop(reason)) if reason == "key suspended"));
+        assert!(desk.reopen().is_ok(), "told once");
+        let (stopped, _) = work(&mut desk, vec![wants(&["stop:key suspended"])], 1);
+        assert!(matches!(stopped, Err(StageError::Stop(_))), "with nothing finished it stops at once");
+    }
+
+    #[test]
+    fn what_does_not_come_back_is_forgotten() {
+        let mut desk = Desk::default();
+        drop(work(&mut desk, vec![wants(&["wait:quota"]), wants(&["a"])], 4));
+        drop(work(&mut desk, vec![wants(&["b"])], 4));
+        let (_, asked) = work(&mut desk, vec![wants(&["a"])], 4);
+        assert_eq!(asked, ["a"], "the partition moved away and came back: asked anew");
+    }
+
+    #[test]
+    fn only_what_is_stale_is_planned() {
+        let bodies = vec![Ok("fresh"), Ok("stale"), Err(DeadReason::new("undecodable", "x"))];
+        let plans = plan(bodies, |body| vec![Errand { key: (*body).to_owned(), ask: *body }], |key| key == "fresh");
+        assert_eq!(plans, [wants(&[]), wants(&["stale"]), Plan::Dead(DeadReason::new("undecodable", "x"))]);
+    }
+}

@@ -15,17 +15,17 @@ use super::clients::lastfm::judge;
 use super::clients::musicbrainz::MusicBrainz;
 use super::clients::previews::candidate::note;
 use super::errands::{self, Desk, Errand, Trouble};
-use super::freshness::Freshness;
+use super::freshness::{Freshness, Question};
 use crate::mailbox::Message;
 use crate::matching::{MatchResult, Matcher, TrackQuery};
 use crate::observe::Metrics;
 use crate::observe::metrics::MatchLabel;
 use crate::records::{
     ArtistFigures, DeadReason, Envelope, FigureOutcome, ListenerFigures, Subject, TopTrack, Topic, TrackFigures, Validate as _,
-    now_micros, parse,
+    now_micros,
 };
 use crate::stage::{Processed, Processor, StageError, StepContext, Subscription};
-use crate::store::KnownSource;
+use crate::store::{KnownKey, KnownSource};
 use crate::supervision::Pulse;
 
 /// Messages a batch. Larger: more calls of one batch overlap; smaller: fewer calls are repeated when the process dies.
@@ -89,11 +89,11 @@ impl Processor for Listeners {
         Box::pin(async move {
             self.desk.reopen()?;
             let tracks = errands::bodies::<TopTrack>(batch);
-            let keys = errands::keys(batch, &tracks, |track| wants(track).into_iter().map(|errand| errand.key).collect());
-            let fresh = self.freshness.fresh(context.port, Topic::LastfmArtist, &keys, known_source).await?;
+            let keys = errands::keys(batch, &tracks, wants);
+            let fresh = errands::fresh_keys(&self.freshness, context, Topic::LastfmArtist, &keys, question).await?;
             let plans = errands::plan(tracks, wants, |key| fresh.contains(key));
             let (inquiry, pulse, run_id) = (&self.inquiry, context.pulse, context.run_id);
-            self.desk.work(batch, plans, (AT_ONCE, 0), pulse, |ask| inquiry.answer(ask, run_id, pulse)).await
+            self.desk.work(batch, plans, AT_ONCE, pulse, |ask| inquiry.answer(ask, run_id, pulse)).await
         })
     }
 }
@@ -108,10 +108,14 @@ fn wants(track: &TopTrack) -> Vec<Errand<Ask>> {
     ]
 }
 
-/// Where the database knows a record key from.
-fn known_source(key: &str) -> Option<(KnownSource, &str)> {
-    let artist = key.strip_prefix("artist/").map(|id| (KnownSource::ArtistListeners, id));
-    artist.or_else(|| key.strip_prefix("song/").map(|id| (KnownSource::SongListeners, id)))
+/// How to ask whether a record key is fresh.
+fn question(key: &str) -> Option<Question> {
+    let (source, id) = match key.split_once('/')? {
+        ("artist", id) => (KnownSource::ArtistListeners, id),
+        ("song", id) => (KnownSource::SongListeners, id),
+        _ => return None,
+    };
+    Some(Question::new(key, KnownKey { source, id: id.to_owned() }))
 }
 
 impl Inquiry {
@@ -236,7 +240,12 @@ mod tests {
     }
 
     fn artist(name: &str, listeners: i64) -> ArtistAnswer {
-        ArtistAnswer { name: name.to_owned(), listeners: Some(listeners), tags: vec!["rock".to_owned()], ..ArtistAnswer::default() }
+        ArtistAnswer {
+            name: name.to_owned(),
+            listeners: Some(listeners),
+            tags: vec!["rock".to_owned()],
+            ..ArtistAnswer::default()
+        }
     }
 
     #[test]
@@ -264,7 +273,10 @@ mod tests {
         assert_eq!(reason(&judged(answer("Under Pressure", "Queen"))), "found");
         assert_eq!(reason(&judged(answer("Under Pressure", "Karaoke Kings"))), "no_match");
         assert_eq!(reason(&judged(answer("Untitled Session Tape 12", "Queen"))), "no_match");
-        assert_eq!(reason(&judged(TrackAnswer { listeners: Some(2), has_tags: false, ..answer("Under Pressure", "Queen") })), "ghost");
+        assert_eq!(
+            reason(&judged(TrackAnswer { listeners: Some(2), has_tags: false, ..answer("Under Pressure", "Queen") })),
+            "ghost"
+        );
     }
 
     #[test]
@@ -272,8 +284,8 @@ mod tests {
         let track = super::super::clients::previews::candidate::tests::track("Queen", "'39");
         let keys: Vec<String> = wants(&track).into_iter().map(|errand| errand.key).collect();
         assert_eq!(keys, ["artist/0gxyHStUsqpMadRV0Di1Qt", "song/4uLU6hMCjMI75M1A2tKUQC"]);
-        assert_eq!(known_source("song/x"), Some((KnownSource::SongListeners, "x")));
-        assert_eq!(known_source("artist/x"), Some((KnownSource::ArtistListeners, "x")));
-        assert_eq!(known_source("x"), None);
+        let sources: Vec<_> = keys.iter().filter_map(|key| question(key)).map(|question| question.known.source).collect();
+        assert_eq!(sources, [KnownSource::ArtistListeners, KnownSource::SongListeners]);
+        assert_eq!(question("x"), None);
     }
 }

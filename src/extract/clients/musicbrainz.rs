@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde_json::Value;
 use url::Url;
 
+use super::address;
 use super::http::{Account, AccountSpec, Answer, ApiError, ApiRequest, Http, RateWindow, Verdict};
 use super::loose;
 use super::options::MusicBrainzOptions;
@@ -32,7 +32,7 @@ impl MusicBrainz {
         if !options.enabled {
             return Ok(None);
         }
-        let base = Url::parse(&options.api_url).with_context(|| format!("musicbrainz.api_url is {:?}", options.api_url))?;
+        let base = address::configured("musicbrainz.api_url", &options.api_url)?;
         let windows = vec![RateWindow { calls: 1, per: Duration::from_secs(1) }];
         let spec = AccountSpec { api: "musicbrainz", name: "musicbrainz".to_owned(), windows, max_concurrent: 1 };
         Ok(Some(MusicBrainz { account: http.account(spec), base }))
@@ -44,7 +44,7 @@ impl MusicBrainz {
     /// # Errors
     /// See [`ApiError`]; a miss is `Ok(None)`.
     pub async fn recording(&self, isrc: &str, pulse: &Pulse) -> Result<Option<String>, ApiError> {
-        let mut url = super::previews::extend(&self.base, &["isrc", isrc]);
+        let mut url = address::below(&self.base, &["isrc", isrc]);
         url.query_pairs_mut().append_pair("fmt", "json");
         let request = ApiRequest::get("isrc", url);
         let judge = |answer: &Answer| verdict(answer.status, answer.retry_after, &answer.body);
@@ -63,7 +63,9 @@ fn verdict(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Verdict {
         // "Invalid isrc": nothing can be found by it.
         (400, _) => Verdict::Missing("refused".to_owned()),
         (503 | 429, _) => Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(THROTTLE_PAUSE)) },
-        (403, _) => Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(Duration::from_secs(60))) },
+        (403, _) => {
+            Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(Duration::from_secs(60))) }
+        }
         (_, Ok(_)) => Verdict::Retry(format!("status {status} without recordings")),
         (_, Err(problem)) => Verdict::Retry(format!("status {status}: {problem}")),
     }

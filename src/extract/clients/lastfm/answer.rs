@@ -140,7 +140,8 @@ fn names(container: Option<&Value>, field: &str) -> Vec<String> {
 /// A text without the link every text ends with, so that a text that is only the link is empty.
 fn biography(value: &Value) -> String {
     let text = loose::text(value, "summary").or_else(|| loose::text(value, "content")).unwrap_or("");
-    let end = text.find("<a href=\"https://www.last.fm").or_else(|| text.find("<a href=\"http://www.last.fm")).unwrap_or(text.len());
+    let end =
+        text.find("<a href=\"https://www.last.fm").or_else(|| text.find("<a href=\"http://www.last.fm")).unwrap_or(text.len());
     text.get(..end).unwrap_or(text).trim().to_owned()
 }
 
@@ -201,7 +202,9 @@ mod tests {
 
     #[test]
     fn html_cut_bodies_and_foreign_json_are_unreadable() {
-        for body in ["<html><body>503</body></html>", r#"{"artist": {"name": "x""#, "{}", "[]", "7", "", r#"{"artist": {"url": "x"}}"#] {
+        for body in
+            ["<html><body>503</body></html>", r#"{"artist": {"name": "x""#, "{}", "[]", "7", "", r#"{"artist": {"url": "x"}}"#]
+        {
             assert!(matches!(artist(body.as_bytes()), Reading::Unreadable(_)), "{body}");
         }
     }

@@ -7,7 +7,8 @@ use super::answer::{ArtistAnswer, TrackAnswer};
 const GHOST_LISTENERS_MAX: i64 = 10;
 
 /// Names that stand for "no artist".
-const PLACEHOLDERS: [&str; 6] = ["[unknown]", "<unknown>", "(unknown)", "[unknown artist]", "<unknown artist>", "unknown artist"];
+const PLACEHOLDERS: [&str; 6] =
+    ["[unknown]", "<unknown>", "(unknown)", "[unknown artist]", "<unknown artist>", "unknown artist"];
 
 /// How pages for misspellings begin.
 const INCORRECT_TAG: &str = "incorrect tag";
@@ -78,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_known_artist_is_neither() {
-        let known = ArtistAnswer { name: "Unknown Mortal Orchestra".to_owned(), listeners: Some(1_500_000), ..ArtistAnswer::default() };
+        let known =
+            ArtistAnswer { name: "Unknown Mortal Orchestra".to_owned(), listeners: Some(1_500_000), ..ArtistAnswer::default() };
         assert_eq!(artist_flaw(&known), None);
     }
 }

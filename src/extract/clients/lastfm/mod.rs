@@ -8,10 +8,10 @@ pub mod ask;
 pub mod judge;
 pub mod verdict;
 
-use anyhow::Context as _;
 use std::time::Duration;
 use url::Url;
 
+use super::address;
 use super::http::{Account, AccountSpec, Answer, ApiError, ApiRequest, Http, RateWindow};
 use super::options::LastfmOptions;
 use crate::config::Secret;
@@ -34,7 +34,7 @@ impl Lastfm {
     /// # Errors
     /// When `lastfm.api_url` is no URL.
     pub fn new(http: &Http, options: &LastfmOptions) -> anyhow::Result<Lastfm> {
-        let base = Url::parse(&options.api_url).with_context(|| format!("lastfm.api_url is {:?}", options.api_url))?;
+        let base = address::configured("lastfm.api_url", &options.api_url)?;
         let windows = vec![RateWindow { calls: options.calls_per_second.max(1), per: Duration::from_secs(1) }];
         let max_concurrent = options.max_concurrent.max(1);
         let spec = AccountSpec { api: "lastfm", name: "lastfm".to_owned(), windows, max_concurrent };

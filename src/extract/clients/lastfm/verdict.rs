@@ -27,8 +27,12 @@ pub fn verdict<T>(status: u16, retry_after: Option<Duration>, reading: &Reading<
         Reading::Failed { code, message } => failure(*code, message, retry_after),
         Reading::Found(_) if (200..300).contains(&status) => Verdict::Accept,
         Reading::Empty if (200..300).contains(&status) => Verdict::Missing("not_found".to_owned()),
-        _ if status == 429 => Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(RATE_LIMIT_PAUSE)) },
-        _ if status == 403 => Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(REFUSED_PAUSE)) },
+        _ if status == 429 => {
+            Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(RATE_LIMIT_PAUSE)) }
+        }
+        _ if status == 403 => {
+            Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(REFUSED_PAUSE)) }
+        }
         Reading::Unreadable(problem) => Verdict::Retry(format!("status {status}: {problem}")),
         Reading::Found(_) | Reading::Empty => Verdict::Retry(format!("status {status} with a body of data")),
     }
@@ -65,9 +69,14 @@ mod tests {
                     Verdict::WaitFor { .. } => "wait",
                     Verdict::Reject(_) => "reject",
                     Verdict::Stop(_) => "stop",
+                    Verdict::Reauthorize => "reauthorize",
                 }
             });
-            assert_eq!(kinds, ["retry", "reject", "missing", "retry", "stop", "retry", "retry", "stop", "wait"], "status {status}");
+            assert_eq!(
+                kinds,
+                ["retry", "reject", "missing", "retry", "stop", "retry", "retry", "stop", "wait"],
+                "status {status}"
+            );
         }
     }
 

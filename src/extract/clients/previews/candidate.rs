@@ -78,7 +78,9 @@ pub fn search_terms(track: &TopTrack) -> String {
     let artist = track.primary_artist().map_or("", |artist| artist.name.as_str());
     let title = kept_parts(&track.name);
     let plain = |text: &str| -> String {
-        text.chars().map(|c| if matches!(c, '"' | '(' | ')' | '[' | ']' | '{' | '}' | ':') || c.is_control() { ' ' } else { c }).collect()
+        text.chars()
+            .map(|c| if matches!(c, '"' | '(' | ')' | '[' | ']' | '{' | '}' | ':') || c.is_control() { ' ' } else { c })
+            .collect()
     };
     let text = format!("{} {}", plain(artist), plain(&title));
     text.split_whitespace().filter(|word| *word != "-").collect::<Vec<_>>().join(" ")
@@ -163,7 +165,10 @@ pub(crate) mod tests {
     #[test]
     fn a_search_keeps_hard_names() {
         assert_eq!(search_terms(&track("AC/DC", "T.N.T.")), "AC/DC T.N.T.");
-        assert_eq!(search_terms(&track("Florence + The Machine", "You've Got the Love")), "Florence + The Machine You've Got the Love");
+        assert_eq!(
+            search_terms(&track("Florence + The Machine", "You've Got the Love")),
+            "Florence + The Machine You've Got the Love"
+        );
         assert_eq!(search_terms(&track("椎名林檎", "丸ノ内サディスティック")), "椎名林檎 丸ノ内サディスティック");
     }
 

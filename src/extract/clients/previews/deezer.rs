@@ -16,6 +16,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::candidate::Candidate;
+use crate::extract::clients::address::below;
 use crate::extract::clients::http::Verdict;
 use crate::extract::clients::loose;
 
@@ -28,27 +29,18 @@ const SEARCH_LIMIT: &str = "25";
 
 /// Asks for the track with an ISRC.
 pub fn isrc_url(base: &Url, isrc: &str) -> Url {
-    extend(base, &["track", &format!("isrc:{isrc}")])
+    below(base, &["track", &format!("isrc:{isrc}")])
 }
 
 /// Asks for the track with an id, whose link is freshly signed.
 pub fn track_url(base: &Url, id: i64) -> Url {
-    extend(base, &["track", &id.to_string()])
+    below(base, &["track", &id.to_string()])
 }
 
 /// Searches.
 pub fn search_url(base: &Url, terms: &str) -> Url {
-    let mut url = extend(base, &["search"]);
+    let mut url = below(base, &["search"]);
     url.query_pairs_mut().append_pair("q", terms).append_pair("limit", SEARCH_LIMIT);
-    url
-}
-
-/// `base` with path segments appended, whether or not it ends with a slash.
-pub(super) fn extend(base: &Url, segments: &[&str]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
-    }
     url
 }
 
@@ -157,7 +149,9 @@ mod tests {
         assert!(matches!(judged(404, r#"{"error":"Not Found"}"#), Err(Verdict::Reject(_))));
         assert!(matches!(judged(429, ""), Err(Verdict::WaitFor { .. })));
         assert!(matches!(judged(403, "<html>"), Err(Verdict::WaitFor { .. })));
-        for (status, body) in [(200, "<html>"), (200, "{"), (200, "{}"), (200, "null"), (500, ""), (502, TRACK), (504, "<html>")] {
+        for (status, body) in
+            [(200, "<html>"), (200, "{"), (200, "{}"), (200, "null"), (500, ""), (502, TRACK), (504, "<html>")]
+        {
             assert!(matches!(judged(status, body), Err(Verdict::Retry(_))), "{status} {body}");
         }
     }

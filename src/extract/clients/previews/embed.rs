@@ -56,7 +56,9 @@ pub fn verdict(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Verdi
     match (status, read(body)) {
         (200..=299, EmbedPage::Link(_) | EmbedPage::NoClip) => Verdict::Accept,
         (200..=299 | 404, EmbedPage::NoTrack) | (404, _) => Verdict::Missing("no_preview".to_owned()),
-        (403 | 429, _) => Verdict::WaitFor { reason: format!("refused ({status})"), pause: retry_after.or(Some(REFUSED_PAUSE)) },
+        (403 | 429, _) => {
+            Verdict::WaitFor { reason: format!("refused ({status})"), pause: retry_after.or(Some(REFUSED_PAUSE)) }
+        }
         (_, EmbedPage::Unreadable(problem)) => Verdict::Retry(format!("status {status}: {problem}")),
         _ => Verdict::Retry(format!("status {status}")),
     }
@@ -79,7 +81,11 @@ fn written_link(page: &str) -> Option<String> {
         let object = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('{')?;
         quoted_value(object.trim_start(), "\"url\"")
     });
-    preview.or_else(|| after(page, "\"previewUrl\"").and_then(|at| page.get(at - "\"previewUrl\"".len()..)).and_then(|rest| quoted_value(rest, "\"previewUrl\"")))
+    preview.or_else(|| {
+        after(page, "\"previewUrl\"")
+            .and_then(|at| page.get(at - "\"previewUrl\"".len()..))
+            .and_then(|rest| quoted_value(rest, "\"previewUrl\""))
+    })
 }
 
 /// The text value of `key` at the very start of `text`.

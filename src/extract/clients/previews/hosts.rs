@@ -44,7 +44,13 @@ fn loopback_host(base: &str) -> Option<String> {
 fn without_port(entry: &str) -> &str {
     let entry = entry.trim();
     match entry.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && (host.ends_with(']') || !host.contains(':')) => host,
+        Some((host, port))
+            if !port.is_empty()
+                && port.bytes().all(|byte| byte.is_ascii_digit())
+                && (host.ends_with(']') || !host.contains(':')) =>
+        {
+            host
+        }
         _ => entry,
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::candidate::Candidate;
-use super::deezer::extend;
+use crate::extract::clients::address::below;
 use crate::extract::clients::http::Verdict;
 use crate::extract::clients::loose;
 
@@ -18,7 +18,7 @@ const SEARCH_LIMIT: &str = "25";
 
 /// Searches songs of a store front.
 pub fn search_url(base: &Url, terms: &str, country: &str) -> Url {
-    let mut url = extend(base, &["search"]);
+    let mut url = below(base, &["search"]);
     url.query_pairs_mut()
         .append_pair("term", terms)
         .append_pair("media", "music")
@@ -39,7 +39,9 @@ pub fn search(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result
             let rows = rows.ok_or_else(|| Verdict::Retry("a search without results".to_owned()))?;
             Ok(rows.iter().filter_map(candidate).collect())
         }
-        (403 | 429, _) => Err(Verdict::WaitFor { reason: format!("rate limit ({status})"), pause: retry_after.or(Some(THROTTLE_PAUSE)) }),
+        (403 | 429, _) => {
+            Err(Verdict::WaitFor { reason: format!("rate limit ({status})"), pause: retry_after.or(Some(THROTTLE_PAUSE)) })
+        }
         (400, Ok(value)) if loose::text(&value, "errorMessage").is_some() => {
             Err(Verdict::Reject(loose::text(&value, "errorMessage").unwrap_or_default().to_owned()))
         }
@@ -77,7 +79,9 @@ mod tests {
 
     #[test]
     fn songs_are_read_between_blank_lines() {
-        let body = format!("\n\n\n{{\"resultCount\":3,\"results\":[{{\"wrapperType\":\"collection\",\"collectionId\":1}},{SONG},null]}}\n\n\n");
+        let body = format!(
+            "\n\n\n{{\"resultCount\":3,\"results\":[{{\"wrapperType\":\"collection\",\"collectionId\":1}},{SONG},null]}}\n\n\n"
+        );
         let songs = search(200, None, body.as_bytes()).unwrap_or_default();
         assert_eq!(songs.len(), 1);
         assert_eq!(songs.first().and_then(|song| song.duration_s), Some(314.027));
@@ -85,7 +89,10 @@ mod tests {
 
     #[test]
     fn an_empty_result_with_403_is_a_throttle_and_no_miss() {
-        assert!(matches!(search(403, None, br#"{"resultCount":0,"results":[]}"#), Err(Verdict::WaitFor { pause: Some(_), .. })));
+        assert!(matches!(
+            search(403, None, br#"{"resultCount":0,"results":[]}"#),
+            Err(Verdict::WaitFor { pause: Some(_), .. })
+        ));
         assert_eq!(search(200, None, br#"{"resultCount":0,"results":[]}"#), Ok(Vec::new()));
     }
 
@@ -98,7 +105,10 @@ mod tests {
 
     #[test]
     fn every_other_answer_is_classified() {
-        assert!(matches!(search(400, None, br#"{"errorMessage":"Invalid value(s) for key(s): [country]"}"#), Err(Verdict::Reject(_))));
+        assert!(matches!(
+            search(400, None, br#"{"errorMessage":"Invalid value(s) for key(s): [country]"}"#),
+            Err(Verdict::Reject(_))
+        ));
         for (status, body) in [(503, ""), (500, "<html>"), (200, "{}"), (200, "<html>"), (200, "{\"results\":[{"), (404, "")] {
             assert!(matches!(search(status, None, body.as_bytes()), Err(Verdict::Retry(_))), "{status} {body}");
         }
@@ -108,7 +118,10 @@ mod tests {
     fn a_search_names_store_front_and_kind() {
         let base = Url::parse("https://itunes.apple.com").unwrap_or_else(|error| panic!("{error}"));
         let url = search_url(&base, "jack johnson", "DE");
-        assert_eq!(url.as_str(), "https://itunes.apple.com/search?term=jack+johnson&media=music&entity=song&country=DE&limit=25");
+        assert_eq!(
+            url.as_str(),
+            "https://itunes.apple.com/search?term=jack+johnson&media=music&entity=song&country=DE&limit=25"
+        );
     }
 
     proptest! {

@@ -17,9 +17,9 @@ pub mod sniff;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use url::Url;
 
+use super::address;
 use super::http::{Account, AccountSpec, Answer, ApiError, ApiRequest, Hosts, Http, RateWindow, Verdict};
 use super::options::{PreviewOptions, ProviderKind};
 use crate::config::Secret;
@@ -28,7 +28,6 @@ use crate::records::{MatchNote, TopTrack};
 use crate::supervision::Pulse;
 
 use candidate::Candidate;
-pub(super) use deezer::extend;
 use embed::EmbedPage;
 
 /// The embed page refuses clients that do not look like a browser.
@@ -91,13 +90,15 @@ impl Previews {
     /// # Errors
     /// When a configured address is no URL, or no provider is configured.
     pub fn new(http: &Http, options: &PreviewOptions, matcher: Arc<Matcher>) -> anyhow::Result<Previews> {
-        anyhow::ensure!(!options.providers.is_empty(), "previews.providers is empty, expected at least one of deezer, itunes, spotify");
+        anyhow::ensure!(
+            !options.providers.is_empty(),
+            "previews.providers is empty, expected at least one of deezer, itunes, spotify"
+        );
         let minute = Duration::from_secs(60);
         let account = |api: &'static str, calls: u32, per: Duration, max_concurrent: usize| {
             let windows = vec![RateWindow::new(calls.max(1), per)];
             http.account(AccountSpec { api, name: api.to_owned(), windows, max_concurrent })
         };
-        let base = |key: &str, url: &str| Url::parse(url).with_context(|| format!("{key} is {url:?}, expected a URL"));
         let mut order = options.providers.clone();
         let mut seen = std::collections::BTreeSet::new();
         order.retain(|kind| seen.insert(*kind));
@@ -111,12 +112,15 @@ impl Previews {
             order,
             deezer: (
                 account("deezer", options.deezer_calls_per_5s, Duration::from_secs(5), 8),
-                base("previews.deezer_url", &options.deezer_url)?,
+                address::configured("previews.deezer_url", &options.deezer_url)?,
             ),
-            itunes: (account("itunes", options.itunes_calls_per_minute, minute, 2), base("previews.itunes_url", &options.itunes_url)?),
+            itunes: (
+                account("itunes", options.itunes_calls_per_minute, minute, 2),
+                address::configured("previews.itunes_url", &options.itunes_url)?,
+            ),
             embed: (
                 account("spotify_embed", options.spotify_embed_calls_per_minute, minute, 1),
-                base("previews.spotify_embed_url", &options.spotify_embed_url)?,
+                address::configured("previews.spotify_embed_url", &options.spotify_embed_url)?,
             ),
             clips: http.account(clips),
             hosts: hosts::clip_hosts(options),
@@ -205,10 +209,13 @@ impl Previews {
 
     async fn from_embed(&self, track: &TopTrack, pulse: &Pulse) -> Result<Resolved, ApiError> {
         let (account, base) = &self.embed;
-        let request = ApiRequest::get("embed", extend(base, &["track", &track.id]))
+        let request = ApiRequest::get("embed", address::below(base, &["track", &track.id]))
             .header("user-agent", Secret::new(EMBED_USER_AGENT))
             .header("accept", Secret::new("text/html,application/xhtml+xml"));
-        match account.call(&request, &|answer: &Answer| embed::verdict(answer.status, answer.retry_after, &answer.body), pulse).await {
+        match account
+            .call(&request, &|answer: &Answer| embed::verdict(answer.status, answer.retry_after, &answer.body), pulse)
+            .await
+        {
             Ok(answer) => Ok(match embed::read(&answer.body) {
                 EmbedPage::Link(link) => spotify_clip(ProviderKind::SpotifyEmbed, track, &link),
                 _ => Resolved::Missing("no_preview"),
