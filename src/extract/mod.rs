@@ -1,5 +1,7 @@
 //! What the APIs are asked: four processors (tracks, artists, listeners, audio), the scheduler that feeds the first of them,
 //! and [`clients`], the only room that speaks HTTP to the outside.
+//!
+//! Before a stage asks an API it asks [`freshness`], so that a restart does not burn quota twice.
 
 pub mod artists;
 mod attempts;
