@@ -125,24 +125,24 @@ pub(crate) fn url_problem(key: &str, value: &str) -> Option<String> {
 
 /// One entry of `queries`: what to search for, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct QueryOptions {
     /// The search text, Spotify's field filters included (`artist:`, `year:1990-1999`, ...).
     pub q: String,
     /// `"6h"`, or a cron expression in UTC such as `"0 4 * * 1"`.
-    #[serde(default)]
     pub every: Every,
     /// How many distinct tracks to take, 1 to 1000.
-    #[serde(default = "default_max_tracks")]
     pub max_tracks: u32,
     /// Market, if not `spotify.market`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub market: Option<String>,
 }
 
-/// Twenty small pages: enough of a search to be of use, little enough for a quota.
-const fn default_max_tracks() -> u32 {
-    200
+impl Default for QueryOptions {
+    /// Twenty small pages a day: enough of a search to be of use, little enough for a quota. Without a text it is refused.
+    fn default() -> Self {
+        QueryOptions { q: String::new(), every: Every::default(), max_tracks: 200, market: None }
+    }
 }
 
 /// `[scheduler]`.

@@ -9,6 +9,8 @@
 
 mod every;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::fs;

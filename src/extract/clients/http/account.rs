@@ -18,6 +18,7 @@ use crate::supervision::Pulse;
 
 use super::answer::{Answer, ApiError, Verdict};
 use super::breaker::Breaker;
+use super::calls::CallFile;
 use super::gate::{Clock, Gate, Hold};
 use super::park::ParkBook;
 use super::request::ApiRequest;
@@ -36,6 +37,7 @@ struct Inner {
     metrics: Metrics,
     logger: slog::Logger,
     parks: ParkBook,
+    calls: CallFile,
     wire: Wire,
     started: Instant,
     accounts: Mutex<HashMap<String, Arc<State>>>,
@@ -103,8 +105,9 @@ impl Http {
         if let Some(warning) = warning {
             slog::warn!(logger, "{warning}");
         }
+        let calls = CallFile::open(parks.beside("calls"), now_micros());
         let (started, accounts) = (Instant::now(), Mutex::default());
-        Ok(Http { inner: Arc::new(Inner { options, metrics, logger, parks, wire, started, accounts }) })
+        Ok(Http { inner: Arc::new(Inner { options, metrics, logger, parks, calls, wire, started, accounts }) })
     }
 
     /// The account of this name, opened with `spec` if it is new.
@@ -112,7 +115,10 @@ impl Http {
         let inner = &self.inner;
         let open = || {
             let breaker = Breaker::new(inner.options.breaker_failures, inner.options.breaker_pause.0);
-            let gate = Gate::new(CallLog::new(spec.windows), breaker, inner.parks.parked(&spec.name));
+            let mut log = CallLog::new(spec.windows);
+            let now = inner.clock();
+            log.remember(inner.calls.ages(&spec.name, now.wall).iter().map(|age| now.running.saturating_sub(*age)));
+            let gate = Gate::new(log, breaker, inner.parks.parked(&spec.name));
             Arc::new(State {
                 api: spec.api,
                 name: spec.name.clone(),
@@ -219,7 +225,12 @@ impl Account {
         loop {
             let entered = self.state.gate.lock().enter(self.clock());
             match entered {
-                Ok(call) => return Ok(call),
+                Ok(call) => {
+                    if let Err(error) = self.http.calls.note(&self.state.name, now_micros()) {
+                        slog::debug!(self.http.logger, "limits hold in this process only: {error}");
+                    }
+                    return Ok(call);
+                }
                 Err(hold) if hold.pause <= self.http.options.max_wait_in_place.0 => self.hold(&hold, pulse).await,
                 Err(hold) => {
                     let pause = hold.pause.min(LONGEST_STEP);
@@ -343,7 +354,16 @@ impl Account {
     }
 
     fn clock(&self) -> Clock {
-        Clock { running: self.http.started.elapsed(), wall: now_micros() }
+        self.http.clock()
+    }
+}
+
+/// The clock of the call logs began this long before the process: calls of its predecessor have a place on it.
+const BEFORE: Duration = Duration::from_secs(3_600);
+
+impl Inner {
+    fn clock(&self) -> Clock {
+        Clock { running: BEFORE + self.started.elapsed(), wall: now_micros() }
     }
 }
 

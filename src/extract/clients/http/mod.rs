@@ -13,6 +13,7 @@
 mod account;
 mod answer;
 mod breaker;
+mod calls;
 mod destination;
 mod gate;
 mod park;

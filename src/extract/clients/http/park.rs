@@ -86,6 +86,11 @@ impl ParkBook {
         ParkBook { path: None, pages: Arc::default() }
     }
 
+    /// The path of a file that belongs to the book; none for a book that forgets.
+    pub(super) fn beside(&self, extension: &str) -> Option<PathBuf> {
+        self.path.as_ref().map(|path| path.with_added_extension(extension))
+    }
+
     /// The park of `account`, if one was noted, over or not.
     pub fn parked(&self, account: &str) -> Option<Park> {
         self.pages.lock().parks.get(account).cloned()

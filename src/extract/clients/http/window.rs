@@ -65,6 +65,13 @@ impl CallLog {
         CallLog { windows, calls: VecDeque::new(), next_id: 0 }
     }
 
+    /// Notes calls made before this log began, by their times.
+    pub(super) fn remember(&mut self, times: impl IntoIterator<Item = Duration>) {
+        for sent in times {
+            self.send(sent);
+        }
+    }
+
     /// When the next call may be sent; `now` or earlier means at once.
     pub(super) fn ready_at(&self, now: Duration) -> Duration {
         self.windows.iter().map(|window| self.ready_in(window)).max().unwrap_or(now)
@@ -72,9 +79,12 @@ impl CallLog {
 
     /// The window is full until its *n*-th last departure: answers come in any order, so departures are sorted first.
     fn ready_in(&self, window: &RateWindow) -> Duration {
+        let calls = usize::try_from(window.calls.max(1)).unwrap_or(usize::MAX);
+        if self.calls.len() < calls {
+            return Duration::ZERO;
+        }
         let mut leaves: Vec<Duration> = self.calls.iter().map(|call| call.leaves(window.per)).collect();
         leaves.sort_unstable();
-        let calls = usize::try_from(window.calls.max(1)).unwrap_or(usize::MAX);
         let last_full = leaves.len().checked_sub(calls).and_then(|position| leaves.get(position));
         last_full.map_or(Duration::ZERO, |at| *at + Duration::from_micros(1))
     }

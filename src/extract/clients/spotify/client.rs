@@ -26,8 +26,8 @@ pub const MAX_BATCH: usize = 50;
 /// Spotify counts calls in a rolling window of this length.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// Tokens fetched in any window: one an hour is normal, and a refused one must not be asked for in a loop.
-const TOKENS_PER_WINDOW: u32 = 10;
+/// Tokens fetched in any window. One an hour is normal; room for tokens that live for a second.
+const TOKENS_PER_WINDOW: u32 = 60;
 
 /// Tokens tried for one call. More than one refusal happens when the account is busy and tokens live for seconds.
 const TOKENS_PER_CALL: u32 = 3;

@@ -4,6 +4,10 @@ use serde_json::Value;
 
 use crate::records::{AlbumRef, ArtistProfile, ArtistRef, TopTrack, Validate};
 
+/// Longer texts and lists are no names, genres or billings but a broken server; a topic takes no record of any size.
+const MAX_TEXT_BYTES: usize = 4_096;
+const MAX_LIST: usize = 100;
+
 /// A page of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchPage {
@@ -35,11 +39,13 @@ pub fn parse_search(body: &Value) -> Option<SearchPage> {
 
 /// Reads a track. `None` without an id, a name or a primary artist: such rows cannot be told apart from others.
 pub fn parse_track(row: &Value) -> Option<TopTrack> {
-    let artists: Vec<ArtistRef> = list(row, "artists").iter().filter_map(artist_ref).collect();
+    let artists = list(row, "artists");
+    // A guest must not move up: without its primary artist a track belongs nowhere.
+    artists.first().and_then(artist_ref)?;
     let mut track = TopTrack {
         id: text(row, "id")?,
         name: text(row, "name")?,
-        artists,
+        artists: artists.iter().take(MAX_LIST).filter_map(artist_ref).collect(),
         album: row.get("album").and_then(album),
         duration_ms: row.get("duration_ms").and_then(duration),
         explicit: row.get("explicit").and_then(Value::as_bool),
@@ -80,9 +86,10 @@ fn artist_ref(row: &Value) -> Option<ArtistRef> {
     Some(ArtistRef { id: text(row, "id")?, name: text(row, "name")? })
 }
 
-/// Text that is there and not blank.
+/// Text that is there, not blank, and of a sane length.
 fn text(row: &Value, key: &str) -> Option<String> {
-    row.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
+    let sane = |text: &&str| !text.trim().is_empty() && text.len() <= MAX_TEXT_BYTES;
+    row.get(key).and_then(Value::as_str).filter(sane).map(str::to_owned)
 }
 
 /// A list; empty when it is missing, null or something else.
@@ -91,7 +98,8 @@ fn list<'a>(row: &'a Value, key: &str) -> &'a [Value] {
 }
 
 fn strings(values: &[Value]) -> Vec<String> {
-    values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    let sane = values.iter().filter_map(Value::as_str).filter(|text| text.len() <= MAX_TEXT_BYTES);
+    sane.take(MAX_LIST).map(str::to_owned).collect()
 }
 
 /// An integer, also one written as a float (`4.9022656E7`, seen in early 2024).
@@ -195,11 +203,32 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_does_not_move_up_to_an_unreadable_primary_artist() {
+        let mut row = track();
+        row["artists"][0]["id"] = Value::Null;
+        assert_eq!(parse_track(&row), None);
+    }
+
+    #[test]
     fn an_album_without_a_title_or_artists_does_not_cost_the_track() {
         let mut row = track();
         row["album"] = json!({"id": "al1", "name": "", "artists": null, "images": []});
         let album = parse_track(&row).unwrap().album.unwrap();
         assert_eq!((album.title, album.artist), (None, None));
+    }
+
+    #[test]
+    fn no_answer_makes_a_record_too_large_for_a_topic() {
+        let long = "x".repeat(3_000_000);
+        let mut row = track();
+        row["preview_url"] = json!(long);
+        row["artists"] = Value::from(vec![json!({"id": "a1", "name": "A"}); 10_000]);
+        let read = parse_track(&row).unwrap();
+        assert!(serde_json::to_vec(&read).unwrap().len() < 950_000);
+        row["name"] = json!(long);
+        assert_eq!(parse_track(&row), None);
+        let profile = parse_artist(&json!({"id": "a1", "name": "A", "genres": vec!["y".repeat(4_000); 1_000]})).unwrap();
+        assert!(serde_json::to_vec(&profile).unwrap().len() < 950_000);
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
