@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Sources, load};
+use crate::matching::Thresholds;
+use crate::service::mode;
 
 /// A supervised, restart-tolerant music ETL: Spotify, Last.fm and audio features through durable topics into one database.
 #[derive(Debug, Parser)]
@@ -112,6 +114,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn match_defaults(config: &Config) -> match_names::Defaults {
-    let _ = config;
-    todo!()
+    let section = &config.matching;
+    match_names::Defaults {
+        thresholds: Thresholds { artist: section.artist_threshold, track: section.track_threshold },
+        mode: mode(section),
+        aliases: section.aliases.clone(),
+    }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Period, Secret};
-use crate::extract::clients::{LastfmOptions, MusicBrainzOptions, PreviewOptions};
+use crate::extract::clients::options::{LastfmOptions, MusicBrainzOptions, PreviewOptions};
 use crate::extract::options::{HttpOptions, QueryOptions, SpotifyOptions};
 use crate::records::{Topic, TopicNames};
 

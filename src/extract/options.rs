@@ -6,6 +6,8 @@ use url::Url;
 
 use crate::config::{Period, Secret};
 
+use super::scheduler::Every;
+
 /// `[http]`: how the one HTTP client underneath all APIs behaves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -119,4 +121,61 @@ pub(crate) fn is_market(market: &str) -> bool {
 pub(crate) fn url_problem(key: &str, value: &str) -> Option<String> {
     let usable = Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     (!usable).then(|| format!("{key} is {value:?}, expected an http or https address"))
+}
+
+/// One entry of `queries`: what to search for, and how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueryOptions {
+    /// The search text, Spotify's field filters included (`artist:`, `year:1990-1999`, ...).
+    pub q: String,
+    /// `"6h"`, or a cron expression in UTC such as `"0 4 * * 1"`.
+    #[serde(default)]
+    pub every: Every,
+    /// How many distinct tracks to take, 1 to 1000.
+    #[serde(default = "default_max_tracks")]
+    pub max_tracks: u32,
+    /// Market, if not `spotify.market`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub market: Option<String>,
+}
+
+/// Twenty small pages: enough of a search to be of use, little enough for a quota.
+const fn default_max_tracks() -> u32 {
+    200
+}
+
+/// `[scheduler]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SchedulerOptions {
+    /// Each run comes later by up to this, a fixed time for each run, so that queries of the same rhythm do not come at once.
+    /// At most half of an interval is used.
+    pub jitter: Period,
+}
+
+impl Default for SchedulerOptions {
+    fn default() -> Self {
+        SchedulerOptions { jitter: Period::seconds(30) }
+    }
+}
+
+/// What is wrong with `queries`, if anything: which entry, what it says, what was expected.
+pub fn queries_problem(queries: &[QueryOptions]) -> Option<String> {
+    let problem = |(position, query): (usize, &QueryOptions)| {
+        let key = format!("queries[{position}]");
+        if query.q.trim().is_empty() {
+            return Some(format!("{key}.q is empty, expected a search text"));
+        }
+        if !(1..=1_000).contains(&query.max_tracks) {
+            return Some(format!("{key}.max_tracks is {}, expected 1 to 1000: Spotify gives no more", query.max_tracks));
+        }
+        if let Some(market) = query.market.as_ref().filter(|market| !is_market(market)) {
+            return Some(format!("{key}.market is {market:?}, expected two capital letters such as \"US\""));
+        }
+        let same = |other: &QueryOptions| other.q == query.q && other.market == query.market;
+        let twin = queries.iter().take(position).position(same)?;
+        Some(format!("{key} repeats queries[{twin}]: {:?} in the same market", query.q))
+    };
+    queries.iter().enumerate().find_map(problem)
 }

@@ -7,6 +7,7 @@
 use super::distance::{edits, typo_cost};
 use super::outcome::{Comparison, Reason};
 use super::words::Words;
+use std::borrow::Cow;
 
 /// Names of up to this many letters must be equal. One more would lose misspelled names, one less confuses bands.
 const SHORT_NAME: usize = 6;
@@ -30,7 +31,7 @@ pub fn compare_names(one: &Words, other: &Words) -> Comparison {
     if one.is_symbols() || other.is_symbols() {
         return Comparison::new(0.0, Reason::SymbolsDiffer);
     }
-    let rest = Rest::of(one, other);
+    let rest = if one.len() == 1 && other.len() == 1 { Rest::whole(one, other) } else { Rest::of(one, other) };
     if rest.one.is_empty() && rest.other.is_empty() {
         return Comparison::new(REORDERED, Reason::Reordered);
     }
@@ -44,7 +45,7 @@ pub fn compare_names(one: &Words, other: &Words) -> Comparison {
     compare_rest(one, other, &rest, short, long)
 }
 
-fn compare_rest(one: &Words, other: &Words, rest: &Rest, short: usize, long: usize) -> Comparison {
+fn compare_rest(one: &Words, other: &Words, rest: &Rest<'_>, short: usize, long: usize) -> Comparison {
     let plain = edits(&rest.one, &rest.other);
     if plain * 3 > long {
         // Far from a typing error: the plain distance is answer enough.
@@ -52,6 +53,9 @@ fn compare_rest(one: &Words, other: &Words, rest: &Rest, short: usize, long: usi
     }
     if short <= SHORT_NAME && one.len() == 1 && other.len() == 1 || short < SHORT_NAME {
         return Comparison::new(0.8 * (1.0 - share(plain, long)), Reason::ShortName);
+    }
+    if numbers(&rest.one) != numbers(&rest.other) && !numbers(&rest.one).is_empty() && !numbers(&rest.other).is_empty() {
+        return Comparison::new(0.6, Reason::PartDiffers);
     }
     let cost = typo_cost(&rest.one, &rest.other);
     let lone = if one.len() == 1 && other.len() == 1 { LONE_WORD } else { 1.0 };
@@ -70,25 +74,41 @@ pub fn plain_similarity(one: &str, other: &str) -> f64 {
 }
 
 /// The keys of what is left when the words of both are taken out, in their order.
-struct Rest {
-    one: String,
-    other: String,
+struct Rest<'a> {
+    one: Cow<'a, str>,
+    other: Cow<'a, str>,
 }
 
-impl Rest {
-    fn of(one: &Words, other: &Words) -> Rest {
-        let mut taken = 0u64;
-        let mut left = String::new();
-        for word in one.iter() {
-            let found = other.iter().take(MOST_WORDS).enumerate().find(|(at, same)| taken & (1 << at) == 0 && *same == word);
-            match found {
-                Some((at, _)) => taken |= 1 << at,
-                None => left.push_str(word),
+impl<'a> Rest<'a> {
+    /// Two different names of one word each: nothing to take out.
+    fn whole(one: &'a Words, other: &'a Words) -> Rest<'a> {
+        Rest { one: Cow::Borrowed(one.key()), other: Cow::Borrowed(other.key()) }
+    }
+
+    fn of(one: &'a Words, other: &'a Words) -> Rest<'a> {
+        let (mut taken, mut found) = (0u64, 0u64);
+        for (at, word) in one.iter().take(MOST_WORDS).enumerate() {
+            let mut free = other.iter().take(MOST_WORDS).enumerate().filter(|(place, _)| taken & (1 << place) == 0);
+            if let Some((place, _)) = free.find(|(_, same)| *same == word) {
+                (taken, found) = (taken | 1 << place, found | 1 << at);
             }
         }
-        let untaken = other.iter().enumerate().filter(|(at, _)| *at >= MOST_WORDS || taken & (1 << at) == 0);
-        Rest { one: left, other: untaken.map(|(_, word)| word).collect() }
+        if taken == 0 {
+            return Rest::whole(one, other);
+        }
+        Rest { one: Cow::Owned(without(one, found)), other: Cow::Owned(without(other, taken)) }
     }
+}
+
+fn without(words: &Words, taken: u64) -> String {
+    words.iter().enumerate().filter(|(at, _)| *at >= MOST_WORDS || taken & (1 << at) == 0).map(|(_, word)| word).collect()
+}
+
+/// The numbers in a key, in order of size: "Level 42" is not "Level 24".
+pub fn numbers(key: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = key.split(|letter: char| !letter.is_ascii_digit()).filter(|run| !run.is_empty()).collect();
+    found.sort_unstable();
+    found
 }
 
 /// Letters of a key.

@@ -10,7 +10,8 @@ pub const LONGEST_COMPARED: usize = 256;
 
 /// The Levenshtein distance of two keys, of at most [`LONGEST_COMPARED`] letters each.
 pub fn edits(one: &str, other: &str) -> usize {
-    let (one, other) = without_common_ends(one, other);
+    let (one, other) =
+        if one.is_ascii() && other.is_ascii() { without_common_bytes(one, other) } else { without_common_ends(one, other) };
     if one.is_empty() || other.is_empty() {
         return one.chars().count().max(other.chars().count());
     }
@@ -27,6 +28,14 @@ pub fn edits(one: &str, other: &str) -> usize {
 /// The start of a key that is compared.
 pub fn letters(key: &str) -> Vec<char> {
     key.chars().take(LONGEST_COMPARED).collect()
+}
+
+/// As [`without_common_ends`], for ASCII, where every byte is a letter.
+fn without_common_bytes<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {
+    let start = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let (one, other) = (one.get(start..).unwrap_or(""), other.get(start..).unwrap_or(""));
+    let end = one.bytes().rev().zip(other.bytes().rev()).take_while(|(a, b)| a == b).count();
+    (one.get(..one.len() - end).unwrap_or(""), other.get(..other.len() - end).unwrap_or(""))
 }
 
 fn without_common_ends<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {

@@ -28,7 +28,7 @@ pub fn fold_into(raw: &str, out: &mut String) {
         out.extend(raw.bytes().map(fold_ascii));
     } else {
         let mut letters = FoldedLetters { out: String::with_capacity(raw.len()), base: Script::Other };
-        raw.nfd().map(plain_punctuation).nfkd().for_each(|letter| letters.push(letter));
+        raw.nfd().map(plain_punctuation).nfkd().map(plain_punctuation).for_each(|letter| letters.push(letter));
         // Hangul and kana were taken apart by the decomposition: put the letters together again.
         out.extend(letters.out.nfc());
     }
@@ -90,6 +90,7 @@ impl FoldedLetters {
             self.base = Script::Other;
         } else if !is_invisible(letter) {
             self.base = script_of(letter);
+            let letter = if ('\u{1c80}'..='\u{1c88}').contains(&letter) { usual_cyrillic(letter) } else { letter };
             letter.to_lowercase().filter(|lower| !is_combining_mark(*lower)).for_each(|lower| push_plain(lower, &mut self.out));
         }
     }
@@ -128,6 +129,11 @@ fn is_invisible(letter: char) -> bool {
         '\u{ad}' | '\u{61c}' | '\u{640}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
     )
+}
+
+/// Old Church Slavonic shapes share their upper case with the letters of today.
+fn usual_cyrillic(letter: char) -> char {
+    letter.to_uppercase().next().unwrap_or(letter)
 }
 
 fn script_of(letter: char) -> Script {

@@ -4,7 +4,7 @@
 //! confirms or denies, the album does so weakly; another version, another number or another artist caps the score below
 //! every threshold, however equal the rest.
 
-use super::alignment::{compare_names, length, plain_similarity};
+use super::alignment::{compare_names, length, numbers, plain_similarity};
 use super::artist::Artist;
 use super::fold::fold;
 use super::outcome::{Comparison, Reason, Reasons};
@@ -483,12 +483,6 @@ fn numbers_differ(one: &Words, other: &Words) -> bool {
     }
     let (one, other) = (numbers(one.key()), numbers(other.key()));
     !one.is_empty() && !other.is_empty() && one != other
-}
-
-fn numbers(key: &str) -> Vec<&str> {
-    let mut found: Vec<&str> = key.split(|letter: char| !letter.is_ascii_digit()).filter(|run| !run.is_empty()).collect();
-    found.sort_unstable();
-    found
 }
 
 /// Part numbers behind the titles differ, and they are not those of an album ("Best of, Volume 2").

@@ -157,8 +157,14 @@ impl Reading {
     fn of(words: &Words) -> Reading {
         let mut reading = Reading::default();
         let mut following = words.iter().skip(1);
+        let mut previous = "";
         for (at, word) in words.iter().enumerate() {
             let next = following.next();
+            let of_disc = is_number(word) && matches!(previous, "disc" | "cd");
+            previous = word;
+            if of_disc {
+                continue; // which disc it was on says nothing about the recording
+            }
             reading.numbers += usize::from(is_number(word) && !is_year(word));
             reading.part_words += usize::from(matches!(word, "part" | "teil" | "parte" | "of" | "volume" | "chapter"));
             reading.from |= at == 0 && word == "from";
@@ -166,7 +172,8 @@ impl Reading {
             match meaning(word) {
                 Meaning::Kind(kind) => reading.kinds |= kind,
                 Meaning::KindByPlace(kind) => {
-                    if at == 0 || next.is_none_or(says_more_of_a_version) {
+                    let placed = at == 0 || next.is_none_or(says_more_of_a_version);
+                    if if word == "style" { next == Some("of") } else { placed } {
                         reading.kinds |= kind;
                     } else {
                         reading.unknown += 1;
@@ -249,7 +256,7 @@ mod tests {
             ("Seeb Remix", REMIX),
             ("Chronic 1 edit", REMIX),
             ("Acoustic", ACOUSTIC),
-            ("Karaoke Version", KARAOKE | OTHER & 0),
+            ("Karaoke Version", KARAOKE),
             ("Originally Performed by Adele", COVER),
             ("In the Style of Adele", COVER),
             ("Take 2, Early Take", DEMO),

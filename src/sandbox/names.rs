@@ -277,7 +277,7 @@ const SPELLINGS: [(u32, Spelling); 16] = [
     (3, Spelling::Slash),
     (4, Spelling::Plus),
     (3, Spelling::Ampersand),
-    (3, Spelling::Marks),
+    (6, Spelling::Marks),
     (1, Spelling::Short),
     (2, Spelling::Number),
 ];

@@ -11,7 +11,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context as _;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 
 use super::engine::{Answer, Engine, Moment};
 use super::ledger::CallCounts;
@@ -23,6 +23,8 @@ use super::wire::{Body, Reply, Request};
 const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// Pieces of a dripped body.
 const DRIPS: usize = 12;
+/// Time for the first half of a cut body to leave.
+const FLUSH: Duration = Duration::from_millis(10);
 /// Bytes in a piece of a flood.
 const FLOOD_PIECE: usize = 1 << 16;
 
@@ -215,7 +217,12 @@ type Piece = Result<Bytes, std::io::Error>;
 fn cut(bytes: Vec<u8>) -> SizedStream<impl stream::Stream<Item = Piece>> {
     let length = bytes.len().max(1) as u64;
     let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
-    SizedStream::new(length, stream::iter([Ok(half), Err(std::io::Error::other("cut"))]))
+    let end = stream::once(async {
+        // An error at once would drop what waits to be written, the head included.
+        actix_web::rt::time::sleep(FLUSH).await;
+        Err(std::io::Error::other("cut"))
+    });
+    SizedStream::new(length, Box::pin(stream::once(async { Ok(half) }).chain(end)))
 }
 
 fn drip(bytes: Vec<u8>, over_ms: u64) -> impl stream::Stream<Item = Piece> {

@@ -13,6 +13,7 @@ mod setup;
 mod stages;
 mod tree;
 
+pub use extractors::{matcher, mode};
 pub use open::{open_mailbox, open_store};
 pub use running::{Running, Stop};
 pub use stages::StageName;

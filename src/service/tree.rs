@@ -49,7 +49,7 @@ pub struct Service {
     pub(super) gate: watch::Sender<Option<Prepared>>,
 }
 
-type MakeProcessor = Arc<dyn Fn() -> anyhow::Result<Box<dyn Processor>> + Send + Sync>;
+pub(super) type MakeProcessor = Arc<dyn Fn() -> anyhow::Result<Box<dyn Processor>> + Send + Sync>;
 
 impl Service {
     /// Opens what the stages share. Servers are not contacted yet: what is away will be waited for.
@@ -83,6 +83,11 @@ impl Service {
     /// What this service was opened with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Names this process in records and logs.
+    pub fn run_id(&self) -> &str {
+        &self.options.run_id
     }
 
     /// The stages that really run: those asked for, less those that lack a credential.

@@ -155,3 +155,86 @@ fn describe(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Strin
     }
     text.replace('\n', " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(kind: DatabaseErrorKind, message: &str) -> StoreError {
+        classify(&Error::DatabaseError(kind, Box::new(message.to_owned())), "here")
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_waited_for() {
+        for message in [
+            "deadlock detected",
+            "canceling statement due to lock timeout",
+            "canceling statement due to statement timeout",
+            "terminating connection due to administrator command",
+            "terminating connection due to idle-in-transaction timeout",
+            "could not extend file \"base/16384/16401\": No space left on device",
+            "sorry, too many clients already",
+            "remaining connection slots are reserved for non-replication superuser connections",
+            "the database system is starting up",
+            "the database system is shutting down",
+            "could not translate host name \"db\" to address: Temporary failure in name resolution",
+            "database is locked",
+            "database table is locked",
+            "database or disk is full",
+            "disk I/O error",
+            "attempt to write a readonly database",
+            "etwas ganz anderes",
+        ] {
+            let error = classified(DatabaseErrorKind::Unknown, message);
+            assert!(matches!(error, StoreError::Unavailable(_)), "{message}: {error:?}");
+        }
+        for kind in [
+            DatabaseErrorKind::SerializationFailure,
+            DatabaseErrorKind::ReadOnlyTransaction,
+            DatabaseErrorKind::ClosedConnection,
+        ] {
+            assert!(matches!(classified(kind, "im Klartext"), StoreError::Unavailable(_)));
+        }
+    }
+
+    #[test]
+    fn what_the_data_is_to_blame_for_is_said_in_any_language() {
+        for kind in
+            [DatabaseErrorKind::CheckViolation, DatabaseErrorKind::NotNullViolation, DatabaseErrorKind::ForeignKeyViolation]
+        {
+            assert!(matches!(classified(kind, "verletzt"), StoreError::Data(_)));
+        }
+        for message in [
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+            "integer out of range",
+            "index row size 3016 exceeds btree version 4 maximum 2704 for index \"idx_artist_name\"",
+        ] {
+            assert!(matches!(classified(DatabaseErrorKind::Unknown, message), StoreError::Data(_)), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_needs_a_person_says_so() {
+        for message in [
+            "relation \"artists\" does not exist",
+            "no such table: artists",
+            "password authentication failed for user \"reprise\"",
+            "role \"reprise\" does not exist",
+            "database \"music\" does not exist",
+            "permission denied for table artists",
+            "file is not a database",
+            "unable to open database file",
+        ] {
+            assert!(matches!(classified(DatabaseErrorKind::Unknown, message), StoreError::Setup(_)), "{message}");
+        }
+    }
+
+    #[test]
+    fn only_conflicts_between_writers_are_tried_again() {
+        let failure = |kind, message: &str| Failure::Database(Error::DatabaseError(kind, Box::new(message.to_owned())));
+        assert!(failure(DatabaseErrorKind::SerializationFailure, "x").is_conflict());
+        assert!(failure(DatabaseErrorKind::Unknown, "deadlock detected").is_conflict());
+        assert!(!failure(DatabaseErrorKind::Unknown, "database is locked").is_conflict());
+        assert!(!failure(DatabaseErrorKind::CheckViolation, "x").is_conflict());
+    }
+}

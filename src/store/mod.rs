@@ -17,6 +17,7 @@ mod migrations;
 mod options;
 mod postgres;
 mod progress;
+pub mod schema;
 mod sqlite;
 mod statement;
 mod summary;
@@ -94,9 +95,9 @@ pub struct Advance {
 /// What applying did to a table's rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Effect {
-    /// New rows.
+    /// New rows, stubs included.
     pub inserted: u64,
-    /// Rows changed.
+    /// Rows changed; of `genres` and `artist_genres`: changed or removed.
     pub updated: u64,
     /// Records that said what the row already says: same version.
     pub unchanged: u64,
@@ -107,7 +108,7 @@ pub struct Effect {
 /// What [`Store::apply`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// By table.
+    /// By table: those of [`TABLES`] and `source_misses` that the changes are about.
     pub effects: BTreeMap<&'static str, Effect>,
     /// For each change, in order: did it win (true: it is what the row now says by its source; false: superseded or already there)?
     pub won: Vec<bool>,

@@ -18,13 +18,20 @@ use super::options::{StoreOptions, public_url, secrets, without_secrets};
 use super::statement::Statement;
 use super::{MigrationReport, Store, StoreError, migrations};
 
-/// How often a batch is tried against other writers before the caller is told. From the second try on writers queue up, so
-/// that more is only needed against writers of another kind.
-const TRIES: u32 = 6;
+/// How often a batch is tried before the caller is told of a conflict. The second try has no other loader beside it, so that
+/// more is only needed against writers of another kind.
+const TRIES: u32 = 3;
 
-/// Locks of this application: one for migrations, one for the queue of batches tried again.
+/// First statement of a batch: any number of loaders hold this at once.
+const BESIDE_OTHERS: &str = "LOCK TABLE loader_progress IN ROW EXCLUSIVE MODE";
+
+/// First statement of a batch tried again: waits for those that run, and holds up those that come. A lock of the transaction,
+/// so that a loader that goes silent loses it; and of a table, because LOCK TABLE, unlike a SELECT of an advisory lock, does
+/// not yet fix what the transaction sees.
+const ALONE: &str = "LOCK TABLE loader_progress IN SHARE ROW EXCLUSIVE MODE";
+
+/// The advisory lock of migrations: any number that no other application uses.
 const MIGRATION_LOCK: i64 = 0x7265_7072_6973_0001;
-const QUEUE_LOCK: i64 = 0x7265_7072_6973_0002;
 
 /// How long to wait for another process to finish its migrations.
 const MIGRATION_WAIT: Duration = Duration::from_secs(600);
@@ -96,23 +103,13 @@ impl Postgres {
         failure.into_store_error(&self.place)
     }
 
-    fn once(&self, connection: &mut PgConnection, work: Work<'_>) -> Result<(), Failure> {
-        connection.build_transaction().repeatable_read().run(|connection| work(connection))
+    /// One try, under the table lock `first`.
+    fn attempt(&self, connection: &mut PgConnection, first: &str, work: Work<'_>) -> Result<(), Failure> {
+        connection.build_transaction().repeatable_read().run(|connection| {
+            connection.batch_execute(first)?;
+            work(connection)
+        })
     }
-
-    /// Again after a conflict, but one at a time: those that queue here cannot get in each other's way.
-    fn queued(&self, connection: &mut PgConnection, work: Work<'_>) -> Result<(), Failure> {
-        // A lock of the session, taken before the transaction: its first statement fixes what the transaction sees.
-        connection.rows(lock("pg_advisory_lock", QUEUE_LOCK))?;
-        let result = self.once(connection, work);
-        let unlocked = connection.rows(lock("pg_advisory_unlock", QUEUE_LOCK));
-        result.and(unlocked.map(|_| ()).map_err(Failure::from))
-    }
-}
-
-/// A call of a function on an advisory lock. The cast makes the answer a text, also where the function answers nothing.
-fn lock(function: &str, key: i64) -> Statement {
-    Statement::new(format!("SELECT CAST({function}(?) AS TEXT)")).int(key)
 }
 
 impl Backend for Postgres {
@@ -131,7 +128,8 @@ impl Backend for Postgres {
         };
         let mut run = || {
             settle(&mut connection, &options)?;
-            connection.rows(lock("pg_advisory_lock", MIGRATION_LOCK))?;
+            // The cast makes a text of what the function answers: nothing.
+            connection.rows(Statement::new("SELECT CAST(pg_advisory_lock(?) AS TEXT)").int(MIGRATION_LOCK))?;
             migrations::run(&mut connection, migrations::POSTGRES)
         };
         run().map_err(|failure| self.failed(failure))
@@ -153,10 +151,10 @@ impl Backend for Postgres {
 
     fn write(&self, work: Work<'_>) -> Result<(), StoreError> {
         let mut connection = self.connection()?;
-        let mut result = self.once(&mut connection, work);
+        let mut result = self.attempt(&mut connection, BESIDE_OTHERS, work);
         for _ in 1..TRIES {
             match &result {
-                Err(failure) if failure.is_conflict() => result = self.queued(&mut connection, work),
+                Err(failure) if failure.is_conflict() => result = self.attempt(&mut connection, ALONE, work),
                 _ => break,
             }
         }
