@@ -6,3 +6,4 @@ mod figures;
 mod lastfm;
 mod previews;
 mod rig;
+mod sandbox;
