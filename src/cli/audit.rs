@@ -89,10 +89,7 @@ fn audit(mailbox: &dyn Mailbox, store: &dyn Store) -> anyhow::Result<Audit> {
         let Ledger { consumed, emitted, superseded, dead_lettered, produced } = books.ledger;
         let balanced = books.ledger.is_balanced();
         let waiting = books.waiting;
-        stages.insert(
-            stage.name(),
-            StageBooks { consumed, emitted, superseded, dead_lettered, produced, waiting, balanced },
-        );
+        stages.insert(stage.name(), StageBooks { consumed, emitted, superseded, dead_lettered, produced, waiting, balanced });
     }
     Ok(Audit {
         digest: store.digest()?,
@@ -104,7 +101,10 @@ fn audit(mailbox: &dyn Mailbox, store: &dyn Store) -> anyhow::Result<Audit> {
 }
 
 fn print(audit: &Audit) {
-    println!("{:<11} {:>9} {:>9} {:>10} {:>13} {:>9}", "stage", "consumed", "emitted", "superseded", "dead-lettered", "waiting");
+    println!(
+        "{:<11} {:>9} {:>9} {:>10} {:>13} {:>9}",
+        "stage", "consumed", "emitted", "superseded", "dead-lettered", "waiting"
+    );
     for stage in StageName::FLOW {
         if let Some(books) = audit.stages.get(stage.name()) {
             println!(

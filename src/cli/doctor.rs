@@ -26,7 +26,13 @@ pub(super) fn run(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
         println!("{}", serde_json::json!({ "healthy": healthy, "findings": findings }));
     } else {
         for finding in &findings {
-            let mark = if finding.ok { "ok  " } else if finding.optional { "note" } else { "FAIL" };
+            let mark = if finding.ok {
+                "ok  "
+            } else if finding.optional {
+                "note"
+            } else {
+                "FAIL"
+            };
             println!("{mark}  {:<10} {}", finding.what, finding.detail);
         }
     }
@@ -41,7 +47,8 @@ fn found(what: &'static str, result: Result<String, String>) -> Finding {
 fn data_dir(config: &Config) -> Finding {
     let dir = &config.data_dir;
     let probe = dir.join(".doctor");
-    let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&probe, b"ok")).and_then(|()| std::fs::remove_file(&probe));
+    let written =
+        std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&probe, b"ok")).and_then(|()| std::fs::remove_file(&probe));
     found(
         "data_dir",
         written.map(|()| format!("{} can be written", dir.display())).map_err(|error| {

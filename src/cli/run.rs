@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::logging;
 use super::search::enqueue_all;
+use super::{Usage, logging};
 use crate::config::{Config, MailboxKind};
 use crate::mailbox::{InstanceLock, InstanceSlot, instance_name};
 use crate::service::{Service, ServiceOptions, StageName, Stop};
@@ -32,8 +32,9 @@ pub(super) fn run(args: &RunArgs, json: bool, config: Config) -> anyhow::Result<
     let run_id = logging::run_id();
     let _guard = logging::start(&config, &run_id, None)?;
     let started = Instant::now();
-    let (instance, _locks) = claim_instance(&config)?;
     let stages = if args.only.is_empty() { StageName::FLOW.to_vec() } else { args.only.clone() };
+    require_credentials(&config, &stages)?;
+    let (instance, _locks) = claim_instance(&config)?;
     let options = ServiceOptions { stages, schedule: !args.once, instance, run_id };
     let once = args.once;
     let service = Service::open(config, options)?;
@@ -55,6 +56,14 @@ pub(super) fn run(args: &RunArgs, json: bool, config: Config) -> anyhow::Result<
             eprintln!("reprise: {why}");
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+fn require_credentials(config: &Config, stages: &[StageName]) -> anyhow::Result<()> {
+    let searches = stages.iter().any(|stage| matches!(stage, StageName::Tracks | StageName::Artists));
+    match config.spotify.problem().filter(|_| searches) {
+        Some(problem) => Err(Usage(problem).into()),
+        None => Ok(()),
     }
 }
 

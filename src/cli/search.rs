@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::logging;
 use crate::config::Config;
 use crate::extract::options::QueryOptions;
-use crate::mailbox::{Mailbox, Outgoing, SessionSpec};
-use crate::records::{Envelope, Record, SearchRequest, now_micros, partition_of};
+use crate::extract::scheduler::{once, outgoing};
+use crate::mailbox::{Mailbox, SessionSpec};
+use crate::records::{SearchRequest, now_micros};
 use crate::service::{Service, open_mailbox};
 
 /// Arguments of `search`.
@@ -49,7 +50,7 @@ pub(super) fn run(args: &SearchArgs, json: bool, config: &Config) -> anyhow::Res
             cursor: None,
         })
         .collect();
-    enqueue(&*mailbox, config.kafka.partitions, &requests, &run_id)?;
+    enqueue(&*mailbox, config.kafka.partitions, requests.clone(), &run_id)?;
     let answer: Vec<Enqueued> = requests
         .into_iter()
         .map(|request| Enqueued { request_id: request.request_id, q: request.q, max_tracks: request.max_tracks })
@@ -66,29 +67,13 @@ pub(super) fn run(args: &SearchArgs, json: bool, config: &Config) -> anyhow::Res
 
 /// Enqueues every configured query once, now.
 pub(super) fn enqueue_all(service: &Service, queries: &[QueryOptions]) -> anyhow::Result<()> {
-    let run_id = service.run_id();
-    let requests: Vec<SearchRequest> = queries
-        .iter()
-        .enumerate()
-        .map(|(index, query)| SearchRequest {
-            request_id: format!("once/{run_id}/{index}"),
-            q: query.q.clone(),
-            market: query.market.clone(),
-            max_tracks: query.max_tracks,
-            cursor: None,
-        })
-        .collect();
-    enqueue(&*service.mailbox, service.config().kafka.partitions, &requests, run_id)
+    let requests = once(now_micros(), queries);
+    enqueue(&*service.mailbox, service.config().kafka.partitions, requests, service.run_id())
 }
 
-fn enqueue(mailbox: &dyn Mailbox, partitions: i32, requests: &[SearchRequest], run_id: &str) -> anyhow::Result<()> {
+fn enqueue(mailbox: &dyn Mailbox, partitions: i32, requests: Vec<SearchRequest>, run_id: &str) -> anyhow::Result<()> {
     mailbox.create_topics(partitions)?;
-    let partitions = mailbox.partitions()?;
-    let mut records = Vec::with_capacity(requests.len());
-    for request in requests {
-        let envelope = Envelope::new(now_micros(), run_id, request.clone());
-        records.push(Outgoing::record(&envelope, partition_of(request.partition_key(), partitions), 0)?);
-    }
+    let records = outgoing(requests, run_id, mailbox.partitions()?)?;
     let mut session = mailbox.open(&SessionSpec {
         group: "reprise.search".to_owned(),
         topics: Vec::new(),

@@ -1,6 +1,7 @@
 //! Ranges, and values that must go together.
 
 use super::{Config, ConfigError};
+use crate::extract::options::queries_problem;
 
 /// Refuses what cannot work.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
@@ -25,7 +26,9 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let poison = config.supervision.poison_after;
     require(poison >= 1, "supervision.poison_after", &poison.to_string(), "1 or more")?;
     check_urls(config)?;
-    check_queries(config)?;
+    if let Some(problem) = queries_problem(&config.queries) {
+        return Err(ConfigError::Queries(problem));
+    }
     let level = crate::observe::log::LevelFilter::parse(&config.log.level);
     level.map(drop).map_err(|problem| value("log.level", &config.log.level, &problem))
 }
@@ -49,16 +52,6 @@ fn check_urls(config: &Config) -> Result<(), ConfigError> {
     let listen = &config.observe.listen;
     let valid = listen.is_empty() || listen.parse::<std::net::SocketAddr>().is_ok();
     require(valid, "observe.listen", listen, "an address such as 127.0.0.1:9464, or \"\" for none")
-}
-
-fn check_queries(config: &Config) -> Result<(), ConfigError> {
-    for (index, query) in config.queries.iter().enumerate() {
-        let key = |name: &str| format!("queries[{index}].{name}");
-        require(!query.q.trim().is_empty(), &key("q"), &format!("{:?}", query.q), "a search text")?;
-        let tracks = query.max_tracks;
-        require((1..=1000).contains(&tracks), &key("max_tracks"), &tracks.to_string(), "1 to 1000")?;
-    }
-    Ok(())
 }
 
 fn require(valid: bool, key: &str, found: &str, expected: &str) -> Result<(), ConfigError> {

@@ -51,6 +51,9 @@ pub enum ConfigError {
         /// What was expected.
         expected: String,
     },
+    /// An entry of `queries` is wrong: which, what it says, what was expected.
+    #[error("{0}")]
+    Queries(String),
 }
 
 /// Where to look.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Period, Secret};
 use crate::extract::clients::options::{LastfmOptions, MusicBrainzOptions, PreviewOptions};
-use crate::extract::options::{HttpOptions, QueryOptions, SpotifyOptions};
+use crate::extract::options::{HttpOptions, QueryOptions, SchedulerOptions, SpotifyOptions};
 use crate::records::{Topic, TopicNames};
 
 /// Everything.
@@ -23,6 +23,8 @@ pub struct Config {
     pub refresh_after: Period,
     /// Searches, and how often to repeat them.
     pub queries: Vec<QueryOptions>,
+    /// How the queries are spread.
+    pub scheduler: SchedulerOptions,
     /// See [`TopicsSection`].
     pub topics: TopicsSection,
     /// See [`MailboxSection`].
@@ -62,6 +64,7 @@ impl Default for Config {
             instance: None,
             refresh_after: Period::days(7),
             queries: Vec::new(),
+            scheduler: SchedulerOptions::default(),
             topics: TopicsSection::default(),
             mailbox: MailboxSection::default(),
             kafka: KafkaSection::default(),

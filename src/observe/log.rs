@@ -76,11 +76,7 @@ impl<D: Drain> Drain for Filtered<D> {
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<Self::Ok, Self::Err> {
         let allowed = self.levels.0.read().unwrap_or_else(PoisonError::into_inner).allows(record.module(), record.level());
-        if allowed {
-            self.inner.log(record, values).map(Some)
-        } else {
-            Ok(None)
-        }
+        if allowed { self.inner.log(record, values).map(Some) } else { Ok(None) }
     }
 }
 

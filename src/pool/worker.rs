@@ -36,11 +36,15 @@ struct InHand {
 }
 
 impl Worker {
-    pub(super) fn start(number: usize, jobs: Receiver<Job>, engine: EngineFactory, deadline: Duration) -> std::io::Result<Worker> {
+    pub(super) fn start(
+        number: usize,
+        jobs: Receiver<Job>,
+        engine: EngineFactory,
+        deadline: Duration,
+    ) -> std::io::Result<Worker> {
         let desk = Arc::new(Desk::default());
         let mine = Arc::clone(&desk);
-        let thread =
-            thread::Builder::new().name(format!("dsp-{number}")).spawn(move || mine.work(&jobs, &engine, deadline))?;
+        let thread = thread::Builder::new().name(format!("dsp-{number}")).spawn(move || mine.work(&jobs, &engine, deadline))?;
         Ok(Worker { thread, desk })
     }
 
@@ -76,11 +80,8 @@ impl Desk {
             let Job { clip, hint, reply, _permit } = job;
             let since = Instant::now();
             *self.in_hand.lock() = Some(InHand { since, reply });
-            let limits = Limits {
-                deadline: Some(since + deadline),
-                cancelled: Some(Arc::clone(&self.unwanted)),
-                ..Limits::default()
-            };
+            let limits =
+                Limits { deadline: Some(since + deadline), cancelled: Some(Arc::clone(&self.unwanted)), ..Limits::default() };
             let result = catch_unwind(AssertUnwindSafe(|| engine(clip, hint.as_deref(), &limits)));
             let answer = match result {
                 Ok(Err(error)) if error.kind() == "cancelled" => Err(PoolError::Deadline(deadline)),

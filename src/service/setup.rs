@@ -99,13 +99,8 @@ impl Actor for SetupActor {
     type Context = Context<SetupActor>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let work = set_up(
-            Arc::clone(&self.mailbox),
-            Arc::clone(&self.store),
-            self.partitions,
-            self.gate.clone(),
-            self.launch.clone(),
-        );
+        let work =
+            set_up(Arc::clone(&self.mailbox), Arc::clone(&self.store), self.partitions, self.gate.clone(), self.launch.clone());
         ctx.spawn(work.into_actor(self).map(|exit, actor, ctx| {
             actor.launch.exit.set(exit);
             ctx.stop();

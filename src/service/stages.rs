@@ -27,14 +27,8 @@ pub enum StageName {
 
 impl StageName {
     /// All, in the order of the flow.
-    pub const FLOW: [StageName; 6] = [
-        StageName::Tracks,
-        StageName::Artists,
-        StageName::Listeners,
-        StageName::Audio,
-        StageName::Transform,
-        StageName::Load,
-    ];
+    pub const FLOW: [StageName; 6] =
+        [StageName::Tracks, StageName::Artists, StageName::Listeners, StageName::Audio, StageName::Transform, StageName::Load];
 
     /// As on the command line, in metrics and on the status board.
     pub const fn name(self) -> &'static str {

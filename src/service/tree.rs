@@ -92,9 +92,12 @@ impl Service {
 
     /// The stages that really run: those asked for, less those that lack a credential.
     pub fn stages(&self) -> Vec<StageName> {
-        let without_key = self.config.lastfm.api_key.is_empty();
-        let wanted = self.options.stages.iter().copied();
-        wanted.filter(|stage| !(without_key && *stage == StageName::Listeners)).collect()
+        let can_run = |stage: &StageName| match stage {
+            StageName::Listeners => !self.config.lastfm.api_key.is_empty(),
+            StageName::Audio => !self.config.previews.providers.is_empty(),
+            _ => true,
+        };
+        self.options.stages.iter().copied().filter(can_run).collect()
     }
 
     /// The tree: sinks start first and stop last, so that what is in hand finds somewhere to go.
@@ -138,8 +141,7 @@ impl Service {
         let section = &self.config.supervision;
         let mut spec = SupervisorSpec::new(name, children);
         spec.intensity = Intensity { restarts: section.restarts, within: section.within.0 };
-        spec.backoff =
-            Backoff { initial: section.backoff_initial.0, max: section.backoff_max.0, ..Backoff::default() };
+        spec.backoff = Backoff { initial: section.backoff_initial.0, max: section.backoff_max.0, ..Backoff::default() };
         spec
     }
 
@@ -163,9 +165,8 @@ impl Service {
 
     fn pool_child(&self) -> ChildSpec {
         let (options, pool, metrics) = (self.pool_options.clone(), self.pool.clone(), self.metrics.clone());
-        let child = ChildSpec::worker("dsp", move |launch| {
-            PoolActor::new(options.clone(), pool.clone(), metrics.clone(), launch)
-        });
+        let child =
+            ChildSpec::worker("dsp", move |launch| PoolActor::new(options.clone(), pool.clone(), metrics.clone(), launch));
         self.limits(child)
     }
 

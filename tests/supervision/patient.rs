@@ -79,7 +79,10 @@ impl Ward {
     pub fn gaps(&self, name: &str) -> Vec<Duration> {
         let chart = self.chart.lock();
         let deaths = chart.deaths.get(name).cloned().unwrap_or_default();
-        (2..).zip(deaths).filter_map(|(next, death)| Some(chart.works.get(&(name.to_owned(), next))?.duration_since(death))).collect()
+        (2..)
+            .zip(deaths)
+            .filter_map(|(next, death)| Some(chart.works.get(&(name.to_owned(), next))?.duration_since(death)))
+            .collect()
     }
 
     /// Runs a tree and a test beside it.

@@ -17,6 +17,7 @@ use super::logging;
 use super::search::enqueue_all;
 use crate::config::{Config, MailboxKind, Period, Secret};
 use crate::extract::options::QueryOptions;
+use crate::extract::scheduler::Every;
 use crate::mailbox::InstanceLock;
 use crate::sandbox::{CLIENT_ID, CLIENT_SECRET, LASTFM_API_KEY, Sandbox, SandboxOptions};
 use crate::service::{Service, ServiceOptions, StageName, Stop};
@@ -48,7 +49,8 @@ pub(super) struct DemoArgs {
 
 pub(super) fn run(args: &DemoArgs, json: bool, configured: &Config) -> anyhow::Result<ExitCode> {
     let run_id = logging::run_id();
-    let quiet = if std::env::var_os("REPRISE__LOG__LEVEL").is_some() { None } else { Some("error,reprise::supervision=critical") };
+    let quiet =
+        if std::env::var_os("REPRISE__LOG__LEVEL").is_some() { None } else { Some("error,reprise::supervision=critical") };
     let guard = logging::start(configured, &run_id, quiet)?;
     let started = Instant::now();
     let fault_rate = if args.no_faults { 0.0 } else { FAULT_RATE };
@@ -56,8 +58,7 @@ pub(super) fn run(args: &DemoArgs, json: bool, configured: &Config) -> anyhow::R
     let config = demo_config(configured, &sandbox, args.tracks);
     std::fs::create_dir_all(&config.data_dir)?;
     let _lock = InstanceLock::acquire(&config.data_dir)?;
-    let options =
-        ServiceOptions { stages: StageName::FLOW.to_vec(), schedule: false, instance: "demo".to_owned(), run_id };
+    let options = ServiceOptions { stages: StageName::FLOW.to_vec(), schedule: false, instance: "demo".to_owned(), run_id };
     let service = Service::open(config, options)?;
     let stop = actix_rt::System::new().block_on(play(&service, args, json, started, &sandbox))?;
     match stop {
@@ -127,7 +128,8 @@ fn demo_config(configured: &Config, sandbox: &Sandbox, tracks: u32) -> Config {
         .map(|(q, index)| QueryOptions {
             q: (*q).to_owned(),
             max_tracks: tracks / shares + u32::from(index < tracks % shares),
-            ..QueryOptions::default()
+            every: Every::default(),
+            market: None,
         })
         .filter(|query| query.max_tracks > 0)
         .collect();

@@ -77,7 +77,11 @@ impl Outcome {
         }
         println!("\ntop artists by Last.fm listeners");
         for (name, listeners, songs) in &self.summary.top_artists {
-            println!("  {:<36} {:>12} {songs:>3} songs", name, listeners.map_or_else(|| "-".to_owned(), |count| count.to_string()));
+            println!(
+                "  {:<36} {:>12} {songs:>3} songs",
+                name,
+                listeners.map_or_else(|| "-".to_owned(), |count| count.to_string())
+            );
         }
         let calls: Vec<String> = self.api_calls.iter().map(|(api, calls)| format!("{api} {calls}")).collect();
         println!("\nAPI calls     {}", calls.join(", "));

@@ -39,7 +39,7 @@ const READ_MESSAGES: usize = 500;
 const CLOCK_SLACK: Period = Period::seconds(3_600);
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scheduler {
     path: PathBuf,
     queries: Vec<QueryOptions>,
@@ -48,7 +48,7 @@ pub struct Scheduler {
 }
 
 /// What stands in the file.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Diary {
     /// When it was written, microseconds since the Unix epoch.
     written_at: i64,
