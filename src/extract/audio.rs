@@ -176,7 +176,7 @@ impl Stubborn {
 
 impl ClipFinder {
     async fn features(&self, track: Box<TopTrack>, run_id: &str, pulse: &Pulse) -> Result<Envelope<AudioFeatures>, Trouble> {
-        let clip = self.from_any(&track, pulse).await?;
+        let clip = self.any_clip(&track, pulse).await?;
         let artist_id = track.primary_artist().map(|artist| artist.id.clone()).unwrap_or_default();
         let mut body = AudioFeatures { song_id: track.id, artist_id, clip };
         body.validate().map_err(|error| Trouble::GiveUp(DeadReason::from(&error)))?;
@@ -184,10 +184,10 @@ impl ClipFinder {
     }
 
     /// The first usable clip of the providers in their order, or the most telling reason why there is none.
-    async fn from_any(&self, track: &TopTrack, pulse: &Pulse) -> Result<ClipOutcome, Trouble> {
+    async fn any_clip(&self, track: &TopTrack, pulse: &Pulse) -> Result<ClipOutcome, Trouble> {
         let mut reasons = Vec::new();
         for provider in self.previews.order() {
-            match self.from_one(*provider, track, pulse).await? {
+            match self.clip_of(*provider, track, pulse).await? {
                 Ok(found) => return Ok(found),
                 Err(reason) => reasons.push(reason),
             }
@@ -197,7 +197,7 @@ impl ClipFinder {
     }
 
     /// A usable clip of one provider, or why it certainly has none.
-    async fn from_one(
+    async fn clip_of(
         &self,
         provider: ProviderKind,
         track: &TopTrack,

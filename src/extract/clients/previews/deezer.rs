@@ -5,7 +5,7 @@
 //! | `error.code` 4, quota | wait 5 s, the length of its window |
 //! | `error.code` 800, no data; 500, 501, 600, the query is refused | missing |
 //! | `error.code` 700, busy | retry |
-//! | any other error, also `"error": "Not Found"` of an unknown path | reject |
+//! | any other error with a status below 500, also `"error": "Not Found"` of an unknown path | reject |
 //! | HTML, cut, or without the expected fields | retry |
 //!
 //! Links to clips are signed and live 900 seconds: only the track id is durable.
@@ -68,7 +68,7 @@ fn data(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result<Value
     if let Ok(value) = &parsed
         && let Some(error) = value.get("error").filter(|error| !loose::is_blank(error))
     {
-        return Err(failure(error));
+        return Err(failure(status, error));
     }
     match (status, parsed) {
         (200..=299, Ok(value)) => Ok(value),
@@ -79,13 +79,15 @@ fn data(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result<Value
     }
 }
 
-fn failure(error: &Value) -> Verdict {
+fn failure(status: u16, error: &Value) -> Verdict {
     let message = loose::text(error, "message").or_else(|| error.as_str()).unwrap_or("no message");
     match loose::count(error, "code") {
         Some(4) => Verdict::WaitFor { reason: "quota".to_owned(), pause: Some(QUOTA_PAUSE) },
         Some(800) => Verdict::Missing("no data".to_owned()),
         Some(500 | 501 | 600) => Verdict::Missing(format!("query refused: {message}")),
         Some(700) => Verdict::Retry(format!("service busy: {message}")),
+        // Words of a proxy in front of the service: they pass.
+        _ if status >= 500 => Verdict::Retry(format!("status {status}: {message}")),
         Some(code) => Verdict::Reject(format!("error {code}: {message}")),
         None => Verdict::Reject(format!("error: {message}")),
     }
@@ -149,9 +151,16 @@ mod tests {
         assert!(matches!(judged(404, r#"{"error":"Not Found"}"#), Err(Verdict::Reject(_))));
         assert!(matches!(judged(429, ""), Err(Verdict::WaitFor { .. })));
         assert!(matches!(judged(403, "<html>"), Err(Verdict::WaitFor { .. })));
-        for (status, body) in
-            [(200, "<html>"), (200, "{"), (200, "{}"), (200, "null"), (500, ""), (502, TRACK), (504, "<html>")]
-        {
+        for (status, body) in [
+            (200, "<html>"),
+            (200, "{"),
+            (200, "{}"),
+            (200, "null"),
+            (500, ""),
+            (502, TRACK),
+            (504, "<html>"),
+            (502, r#"{"error":{"status":502,"message":"Bad gateway."}}"#),
+        ] {
             assert!(matches!(judged(status, body), Err(Verdict::Retry(_))), "{status} {body}");
         }
     }

@@ -142,9 +142,9 @@ impl Previews {
     pub async fn resolve(&self, provider: ProviderKind, track: &TopTrack, pulse: &Pulse) -> Result<Resolved, ApiError> {
         match provider {
             ProviderKind::Spotify => Ok(listed_preview(track)),
-            ProviderKind::SpotifyEmbed => self.from_embed(track, pulse).await,
-            ProviderKind::Deezer => self.from_deezer(track, pulse).await,
-            ProviderKind::Itunes => self.from_itunes(track, pulse).await,
+            ProviderKind::SpotifyEmbed => self.ask_embed(track, pulse).await,
+            ProviderKind::Deezer => self.ask_deezer(track, pulse).await,
+            ProviderKind::Itunes => self.ask_itunes(track, pulse).await,
         }
     }
 
@@ -172,7 +172,7 @@ impl Previews {
         }
     }
 
-    async fn from_deezer(&self, track: &TopTrack, pulse: &Pulse) -> Result<Resolved, ApiError> {
+    async fn ask_deezer(&self, track: &TopTrack, pulse: &Pulse) -> Result<Resolved, ApiError> {
         let (account, base) = &self.deezer;
         let preview = |found: Candidate, matched| preview(ProviderKind::Deezer, "deezer:track:", found, matched);
         if let Some(isrc) = &track.isrc {
@@ -188,7 +188,7 @@ impl Previews {
         Ok(self.pick(track, candidates, preview))
     }
 
-    async fn from_itunes(&self, track: &TopTrack, pulse: &Pulse) -> Result<Resolved, ApiError> {
+    async fn ask_itunes(&self, track: &TopTrack, pulse: &Pulse) -> Result<Resolved, ApiError> {
         let (account, base) = &self.itunes;
         let url = itunes::search_url(base, &candidate::search_terms(track), &self.country);
         let candidates = ask(account, "search", url, itunes::search, pulse).await?.unwrap_or_default();
@@ -207,7 +207,7 @@ impl Previews {
         }
     }
 
-    async fn from_embed(&self, track: &TopTrack, pulse: &Pulse) -> Result<Resolved, ApiError> {
+    async fn ask_embed(&self, track: &TopTrack, pulse: &Pulse) -> Result<Resolved, ApiError> {
         let (account, base) = &self.embed;
         let request = ApiRequest::get("embed", address::below(base, &["track", &track.id]))
             .header("user-agent", Secret::new(EMBED_USER_AGENT))
@@ -242,12 +242,15 @@ fn clip_verdict(status: u16, retry_after: Option<Duration>) -> Verdict {
     }
 }
 
+/// Reads an answer's status, `Retry-After` and body: what was asked for, or what the answer means instead.
+type Read<T> = fn(u16, Option<Duration>, &[u8]) -> Result<T, Verdict>;
+
 /// Asks a JSON API. `read` both judges the answer and reads it.
 async fn ask<T>(
     account: &Account,
     endpoint: &'static str,
     url: Url,
-    read: fn(u16, Option<Duration>, &[u8]) -> Result<T, Verdict>,
+    read: Read<T>,
     pulse: &Pulse,
 ) -> Result<Option<T>, ApiError> {
     let judge = |answer: &Answer| read(answer.status, answer.retry_after, &answer.body).err().unwrap_or(Verdict::Accept);
