@@ -3,9 +3,8 @@
 //! What libraries log through the `log` crate goes the same way. Levels can be set by module, and changed at run time.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use parking_lot::RwLock;
 use slog::{Drain, Level, Logger, OwnedKVList, Record, o};
 use slog_scope::GlobalLoggerGuard;
 
@@ -62,7 +61,7 @@ pub struct LogLevels(Arc<RwLock<LevelFilter>>);
 impl LogLevels {
     /// From now on log by this filter.
     pub fn set(&self, filter: LevelFilter) {
-        *self.0.write() = filter;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = filter;
     }
 }
 
@@ -76,7 +75,8 @@ impl<D: Drain> Drain for Filtered<D> {
     type Err = D::Err;
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<Self::Ok, Self::Err> {
-        if self.levels.0.read().allows(record.module(), record.level()) {
+        let allowed = self.levels.0.read().unwrap_or_else(PoisonError::into_inner).allows(record.module(), record.level());
+        if allowed {
             self.inner.log(record, values).map(Some)
         } else {
             Ok(None)
@@ -85,11 +85,16 @@ impl<D: Drain> Drain for Filtered<D> {
 }
 
 /// Keeps logging alive; dropping it flushes.
-#[derive(Debug)]
 pub struct LogGuard {
     /// To change levels at run time.
     pub levels: LogLevels,
     _scope: GlobalLoggerGuard,
+}
+
+impl std::fmt::Debug for LogGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogGuard").field("levels", &self.levels).finish_non_exhaustive()
+    }
 }
 
 /// Events waiting to be written. When they come faster than they can be written they are dropped and counted, never waited for:
