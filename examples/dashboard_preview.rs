@@ -91,13 +91,11 @@ impl Play {
     }
 
     fn run(mut self) {
-        for _ in 0..40 {
-            self.tick();
-        }
         for tick in 0_u64.. {
             if self.mood != "idle" {
                 self.tick();
-            } else if tick == 0 {
+            } else if tick == 10 {
+                (0..20).for_each(|_| self.tick());
                 (0..2000).for_each(|_| self.work());
             }
             if tick == 20 {

@@ -116,9 +116,9 @@ fn healthy(reports: &[ActorReport], views: &[ActorView], problems: &[String], no
         views.iter().flat_map(|view| &view.exits).filter(|exit| exit.kind != "normal" && now - exit.at < RECENT_US).count();
     let healed = u64::try_from(healed).unwrap_or(0);
     let detail = if healed == 0 {
-        format!("{alive} at work")
+        format!("{alive} alive")
     } else {
-        format!("{alive} at work; healed {} in 5 minutes", counted(healed, "failure"))
+        format!("{alive} alive; healed {} in 5 minutes", counted(healed, "failure"))
     };
     Answer::new("good", "Yes").because(detail)
 }
@@ -149,7 +149,20 @@ fn failed(views: &[ActorView]) -> Answer {
 }
 
 fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+    if count == 1 { format!("1 {what}") } else { format!("{} {what}s", grouped(count)) }
+}
+
+/// With thousands set apart: 1,234,567.
+pub(super) fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// The first names, and how many more.
@@ -203,6 +216,11 @@ mod tests {
         let said = ask(&[report("root", "running", None), limited, lost]);
         assert_eq!(said.waiting.text, "database: connection refused");
         assert_eq!(said.healthy.tone, "warn");
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

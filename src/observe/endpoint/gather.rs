@@ -51,7 +51,8 @@ pub struct Gathered {
     pub topics: Vec<TopicView>,
     /// Rows by table.
     pub rows: BTreeMap<String, i64>,
-    /// The newest dead letters, newest first.
+    /// The newest dead letters, newest first. Not part of the live stream: payloads every second would be too much.
+    #[serde(skip)]
     pub dead_letters: Vec<DeadLetterView>,
     /// The newest transformed records, newest first.
     pub records: Vec<RecordView>,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::answers::grouped;
 use crate::mailbox::Message;
 use crate::records::{DeadLetter, Row, Transformed, parse};
 
@@ -125,12 +126,13 @@ fn told(row: &Row) -> (&'static str, String, String) {
             let told = [bpm, key, Some(format!("clip from {}", song.provider))];
             ("song audio", song.song_id.clone(), told.into_iter().flatten().collect::<Vec<_>>().join(", "))
         }
-        Row::Miss(miss) => ("miss", miss.entity_id.clone(), format!("{} has no {}: {}", miss.source, miss.entity, miss.reason)),
+        Row::Miss(miss) => ("miss", miss.entity_id.clone(), format!("{}: {}", miss.source, miss.reason)),
     }
 }
 
-fn number<T: ToString>(value: Option<T>) -> Option<String> {
-    value.map(|value| value.to_string())
+fn number(value: Option<impl Into<i64>>) -> Option<String> {
+    // Counts are never negative: validation saw to it.
+    value.map(|value| grouped(u64::try_from(value.into()).unwrap_or(0)))
 }
 
 /// The figures that are there.

@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub apis: Vec<ApiView>,
     /// Dead letters by stage and reason, since this process started.
     pub dead_by_reason: Vec<DeadCount>,
+    /// When the newest dead letter was given up, microseconds since the Unix epoch.
+    pub dead_latest: Option<i64>,
     /// Restarts of all actors.
     pub restarts: u64,
     /// Controls are possible: a token is configured.
@@ -72,6 +74,7 @@ impl Endpoint {
             answers: answers(reports, &actors, &gathered.problems(), at),
             apis: api_views(samples, reports),
             dead_by_reason: dead_by_reason(samples),
+            dead_latest: gathered.dead_letters.first().map(|letter| letter.at),
             restarts: reports.iter().map(|report| report.restarts).sum(),
             controls: !self.options.token.is_empty(),
             actors,

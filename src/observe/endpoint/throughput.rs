@@ -60,8 +60,13 @@ impl History {
         let series = self.stages.get(stage)?;
         let present: Vec<f64> = series.seconds.iter().rev().take(PRESENT_S).copied().collect();
         let per_second = present.iter().sum::<f64>() / present.len().max(1) as f64;
-        Some(Throughput { total: series.total, per_second, history: series.seconds.iter().copied().collect() })
+        Some(Throughput { total: series.total, per_second, history: series.seconds.iter().map(|rate| tenths(*rate)).collect() })
     }
+}
+
+/// For the eye: the stream carries it every second.
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 /// A counter as a whole number: counters count messages.
