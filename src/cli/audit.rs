@@ -53,7 +53,7 @@ pub(super) fn run(args: &AuditArgs, json: bool, config: &Config) -> anyhow::Resu
         write_dump(&*store, path)?;
     }
     let audit = audit(&*mailbox, &*store)?;
-    let sound = audit.balanced && audit.findings.is_empty();
+    let sound = audit.balanced && audit.findings.iter().all(|finding| finding.information);
     if json {
         println!("{}", serde_json::to_string(&audit)?);
     } else {

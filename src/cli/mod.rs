@@ -12,6 +12,7 @@ mod migrate;
 mod run;
 mod sandbox;
 mod search;
+mod status;
 mod topics;
 
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ enum Command {
     Topics(topics::TopicsArgs),
     /// Check what `run` needs: configuration, mailbox, database, APIs' addresses
     Doctor,
+    /// The supervision tree of a running instance, in the terminal
+    Status(status::StatusArgs),
     /// Counts in against counts out, referential checks, canonical digest of the database
     Audit(audit::AuditArgs),
     /// The stand-in APIs on their own
@@ -104,6 +107,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate => migrate::run(json, &configured()?),
         Command::Topics(args) => topics::run(&args, json, &configured()?),
         Command::Doctor => doctor::run(json, &configured()?),
+        Command::Status(args) => status::run(&args, json, &configured()?.observe.listen),
         Command::Audit(args) => audit::run(&args, json, &configured()?),
         Command::Sandbox(args) => sandbox::run(&args, json),
     }

@@ -15,7 +15,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     require(matches!(mode, "composite" | "reference"), "matching.mode", mode, "\"composite\" or \"reference\"")?;
     let partitions = config.kafka.partitions;
     require((1..=1000).contains(&partitions), "kafka.partitions", &partitions.to_string(), "1 to 1000")?;
-    let replication = config.kafka.replication;
+    let replication = config.kafka.replication.unwrap_or(1);
     require((1..=10).contains(&replication), "kafka.replication", &replication.to_string(), "1 to 10")?;
     let batch = config.load.batch_max;
     require((1..=5000).contains(&batch), "load.batch_max", &batch.to_string(), "1 to 5000")?;

@@ -137,8 +137,8 @@ pub struct KafkaSection {
     pub brokers: String,
     /// Partitions of every topic, embedded too. More: more processes can share the work; never change it afterwards.
     pub partitions: i32,
-    /// Replicas of topics that are created: 3 in production, never more than there are brokers.
-    pub replication: i32,
+    /// Replicas of topics that are created; by default three, or as many as there are brokers.
+    pub replication: Option<i32>,
     /// Passed to librdkafka as they are, last word: `"security.protocol" = "SASL_SSL"`.
     #[serde(deserialize_with = "flat_properties")]
     pub properties: BTreeMap<String, String>,
@@ -146,7 +146,7 @@ pub struct KafkaSection {
 
 impl Default for KafkaSection {
     fn default() -> Self {
-        KafkaSection { brokers: "127.0.0.1:9092".to_owned(), partitions: 6, replication: 1, properties: BTreeMap::new() }
+        KafkaSection { brokers: "127.0.0.1:9092".to_owned(), partitions: 6, replication: None, properties: BTreeMap::new() }
     }
 }
 

@@ -106,8 +106,9 @@ pub struct Metrics {
     pub clip: HistogramFamily<StepLabel>,
 }
 
+/// From 2 ms to 21 s: a batch or a clip that takes longer is a hang. Each bucket costs a series for every stage and step.
 fn seconds_histogram() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 2.5, 12))
+    Histogram::new(exponential_buckets(0.002, 2.8, 10))
 }
 
 fn score_histogram() -> Histogram {
@@ -175,8 +176,31 @@ impl Metrics {
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
-        Ok(text)
+        Ok(with_empty_families(text))
     }
+}
+
+/// Families that need not have a sample: the encoder leaves those out, and whoever looks for a name would not find it.
+const MAY_BE_EMPTY: [(&str, &str, &str); 8] = [
+    ("reprise_actor_restarts", "counter", "Restarts of the actor by reason."),
+    ("reprise_actor_mailbox_depth", "gauge", "Messages waiting in the actor's own queue."),
+    ("reprise_records", "counter", "Messages by stage and how they ended."),
+    ("reprise_consumer_lag", "gauge", "Messages waiting for a consumer group."),
+    ("reprise_dead_letters", "counter", "Messages given up by stage and reason."),
+    ("reprise_api_requests", "counter", "Requests to an API by status of the answer."),
+    ("reprise_rows", "counter", "Rows by table and effect."),
+    ("reprise_match_score", "histogram", "Scores of matches by subject and outcome."),
+];
+
+fn with_empty_families(mut text: String) -> String {
+    let end = text.rfind("# EOF").unwrap_or(text.len());
+    let missing: String = MAY_BE_EMPTY
+        .iter()
+        .filter(|(name, kind, _)| !text.contains(&format!("# TYPE {name} {kind}\n")))
+        .map(|(name, kind, help)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"))
+        .collect();
+    text.insert_str(end, &missing);
+    text
 }
 
 impl Default for Metrics {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::config::{Config, MailboxKind};
+use crate::mailbox::kafka::{KafkaMailbox, KafkaOptions};
 use crate::mailbox::{EmbeddedMailbox, EmbeddedOptions, Mailbox};
 use crate::store::{Store, StoreOptions};
 
@@ -21,7 +22,15 @@ pub fn open_mailbox(config: &Config) -> anyhow::Result<Arc<dyn Mailbox>> {
             Ok(Arc::new(EmbeddedMailbox::open(options)?))
         }
         MailboxKind::Kafka => {
-            anyhow::bail!("TEMP")
+            let options = KafkaOptions {
+                brokers: config.kafka.brokers.clone(),
+                properties: config.kafka.properties.clone(),
+                names: config.topic_names(),
+                prefix: config.topics.prefix.clone(),
+                replication: config.kafka.replication,
+                logger: slog_scope::logger(),
+            };
+            Ok(Arc::new(KafkaMailbox::open(options)?))
         }
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::observe::endpoint::GroupView;
 use crate::records::Topic;
 
 /// A stage of the pipeline, in the order of the flow.
@@ -45,6 +46,11 @@ impl StageName {
     /// Its consumer group.
     pub fn group(self) -> String {
         format!("reprise.{}", self.name())
+    }
+
+    /// As the endpoint shows it.
+    pub fn view(self) -> GroupView {
+        GroupView { stage: self.name().to_owned(), group: self.group(), topics: self.topics() }
     }
 
     /// What it reads.

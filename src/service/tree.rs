@@ -1,7 +1,9 @@
 //! The supervision tree of the service.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::setup::SetupActor;
@@ -11,6 +13,7 @@ use crate::config::Config;
 use crate::load::Loader;
 use crate::mailbox::{Mailbox, SessionSpec};
 use crate::observe::Metrics;
+use crate::observe::endpoint::{Endpoint, EndpointOptions, EndpointSources, factory};
 use crate::pool::{Pool, PoolActor, PoolOptions, analyzer_engine};
 use crate::stage::{PoisonBook, Port, Prepared, Processor, StageActor, Stepper, StepperSpec};
 use crate::store::Store;
@@ -47,6 +50,7 @@ pub struct Service {
     pub(super) pool: Pool,
     pub(super) pool_options: PoolOptions,
     pub(super) gate: watch::Sender<Option<Prepared>>,
+    endpoint: Option<Endpoint>,
 }
 
 pub(super) type MakeProcessor = Arc<dyn Fn() -> anyhow::Result<Box<dyn Processor>> + Send + Sync>;
@@ -66,6 +70,15 @@ impl Service {
         let deadline = config.audio.deadline.0;
         let pool_options = PoolOptions { workers, queue: workers * 2, deadline, engine: analyzer_engine() };
         let shared = extractors::Shared::open(&config, &metrics)?;
+        let sources = EndpointSources {
+            board: board.clone(),
+            metrics: metrics.clone(),
+            mailbox: Arc::clone(&mailbox),
+            store: Arc::clone(&store),
+            groups: StageName::FLOW.into_iter().map(StageName::view).collect(),
+            run_id: options.run_id.clone(),
+        };
+        let endpoint = endpoint(&config, sources)?;
         Ok(Service {
             config: Arc::new(config),
             options,
@@ -77,12 +90,18 @@ impl Service {
             pool: Pool::new(&pool_options),
             pool_options,
             gate: watch::channel(None).0,
+            endpoint,
         })
     }
 
     /// What this service was opened with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Where metrics and dashboard are served, once they are.
+    pub fn endpoint_address(&self) -> Option<SocketAddr> {
+        self.endpoint.as_ref().and_then(|endpoint| endpoint.address().get())
     }
 
     /// Names this process in records and logs.
@@ -104,7 +123,12 @@ impl Service {
     pub fn tree(&self) -> SupervisorSpec {
         let stages = self.stages();
         let has = |stage: StageName| stages.contains(&stage);
-        let mut groups = vec![self.supervisor("setup", vec![self.setup()])];
+        let mut groups = Vec::new();
+        if let Some(endpoint) = &self.endpoint {
+            let child = ChildSpec::worker("endpoint", factory(endpoint.clone()));
+            groups.push(self.supervisor("observe", vec![self.limits(child)]));
+        }
+        groups.push(self.supervisor("prepare", vec![self.setup()]));
         if has(StageName::Load) {
             groups.push(self.supervisor("loading", vec![self.stage(StageName::Load, self.loader())]));
         }
@@ -225,6 +249,15 @@ impl Service {
             Stepper::new(spec, processor, port, pulse, poison)
         }
     }
+}
+
+fn endpoint(config: &Config, sources: EndpointSources) -> anyhow::Result<Option<Endpoint>> {
+    if config.observe.listen.is_empty() {
+        return Ok(None);
+    }
+    let listen = config.observe.listen.parse().context("observe.listen")?;
+    let options = EndpointOptions { listen, token: config.observe.token.clone() };
+    Ok(Some(Endpoint::new(options, sources)))
 }
 
 /// Messages a transaction of the transformer: it is all computation, and a transaction costs milliseconds.

@@ -89,7 +89,7 @@ impl Outcome {
         println!("dead letters  {}", self.dead_letters);
         println!("digest        {}", self.digest);
         println!("database      {}", service.store.describe());
-        if let Some(address) = None::<String> {
+        if let Some(address) = service.endpoint_address() {
             println!("dashboard     http://{address}/ (with --keep-running)");
         }
         println!("took          {:.1} s", self.seconds);

@@ -1,0 +1,123 @@
+//! `POST /api/actors/{name}/{order}`: restart, pause and resume, for whoever has the token.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::guard::{Refusal, authorize};
+use super::server::Served;
+use crate::supervision::{ActorReport, Board, Control};
+
+/// A wrong token costs the asker this long, and us nothing.
+const WRONG_TOKEN_PAUSE: Duration = Duration::from_millis(500);
+
+/// What can be asked of an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Kill it; its supervisor starts a fresh incarnation.
+    Restart,
+    /// Let it finish what it has in hand, and take no more.
+    Pause,
+    /// Let it take work again.
+    Resume,
+}
+
+impl Order {
+    fn parse(text: &str) -> Option<Order> {
+        match text {
+            "restart" => Some(Order::Restart),
+            "pause" => Some(Order::Pause),
+            "resume" => Some(Order::Resume),
+            _ => None,
+        }
+    }
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was passed on.
+    Done,
+    /// Nobody of that name; who there is.
+    Unknown(Vec<String>),
+    /// It cannot be done now, or ever: why.
+    Refused(String),
+}
+
+/// The handler.
+pub async fn control(request: HttpRequest, path: web::Path<(String, String)>, served: web::Data<Served>) -> HttpResponse {
+    let (name, order) = path.into_inner();
+    let Some(order) = Order::parse(&order) else {
+        let hint = "POST /api/actors/{name}/restart, /pause or /resume";
+        return HttpResponse::NotFound().json(json!({"error": "no such order", "hint": hint}));
+    };
+    let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+    if let Err(refusal) = authorize(&served.endpoint.options.token, header) {
+        let peer = request.peer_addr().map(|peer| peer.to_string());
+        slog_scope::warn!("A control was refused."; "control" => ?order, "of" => &name, "peer" => peer, "reason" => ?refusal);
+        return refused(refusal).await;
+    }
+    let outcome = carry_out(&served.endpoint.sources.board, &name, order);
+    slog_scope::info!("An operator's control."; "control" => ?order, "of" => &name, "outcome" => ?outcome);
+    match outcome {
+        Outcome::Done => HttpResponse::Accepted().json(json!({"actor": name, "accepted": true})),
+        Outcome::Unknown(known) => {
+            HttpResponse::NotFound().json(json!({"error": format!("there is no actor {name:?}"), "known": known}))
+        }
+        Outcome::Refused(why) => HttpResponse::Conflict().json(json!({"error": why})),
+    }
+}
+
+async fn refused(refusal: Refusal) -> HttpResponse {
+    let (status, error) = match refusal {
+        Refusal::NoToken => (
+            StatusCode::FORBIDDEN,
+            "controls are off: no token is configured; set observe.token (REPRISE__OBSERVE__TOKEN) and start again",
+        ),
+        Refusal::Missing => (StatusCode::UNAUTHORIZED, "send the configured token: Authorization: Bearer TOKEN"),
+        Refusal::Wrong => {
+            tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+            (StatusCode::UNAUTHORIZED, "this is not the configured token (observe.token)")
+        }
+    };
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::UNAUTHORIZED {
+        response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"reprise\""));
+    }
+    response.json(json!({"error": error}))
+}
+
+/// Passes the order on.
+pub fn carry_out(board: &Board, name: &str, order: Order) -> Outcome {
+    let Some(actor) = board.actor(name) else {
+        return Outcome::Unknown(board.report().into_iter().map(|report| report.name).collect());
+    };
+    match order {
+        Order::Restart => restart(board, &actor),
+        Order::Pause | Order::Resume => {
+            let control = if order == Order::Pause { Control::Pause } else { Control::Resume };
+            if board.control(name, control) {
+                return Outcome::Done;
+            }
+            Outcome::Refused(format!("{name} is {}: the order is noted and takes effect when it runs again", actor.state))
+        }
+    }
+}
+
+fn restart(board: &Board, actor: &ActorReport) -> Outcome {
+    if !actor.path.contains('/') {
+        let why = "the root cannot be restarted from within: stop the process, and let systemd or Kubernetes start it again";
+        return Outcome::Refused(why.to_owned());
+    }
+    if board.restart(&actor.name) {
+        return Outcome::Done;
+    }
+    let parent = actor.path.rsplit('/').nth(1).unwrap_or("its supervisor");
+    Outcome::Refused(match actor.state {
+        "starting" | "restarting" => format!("{} is {} already", actor.name, actor.state),
+        state => format!("{} is {state} and nobody waits to start it again; restart {parent}, its supervisor", actor.name),
+    })
+}
