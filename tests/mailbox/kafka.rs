@@ -265,7 +265,7 @@ fn killing_the_broker_loses_and_doubles_nothing() {
         scope.spawn(|| {
             for share in [500, 1_500, 2_500] {
                 // In the middle of the work, wherever that is.
-                while !copied(&*mailbox).is_some_and(|count| count >= share) {
+                while copied(&*mailbox).is_none_or(|count| count < share) {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 let id = std::fs::read_to_string(dir.path().join("kafka.pid")).unwrap();
