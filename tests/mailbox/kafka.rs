@@ -16,7 +16,7 @@ use reprise::records::{Topic, TopicNames, now_micros};
 use slog::{Drain, Logger, o};
 
 use crate::promises::keeps;
-use crate::rig::{PARTITIONS, PATIENCE, Rig, all, at, copy, done, fill, joined, quiet, reader, record, take, texts};
+use crate::rig::{PARTITIONS, PATIENCE, Rig, at, copy, done, fill, joined, quiet, reader, record, shows, take, texts};
 
 const IN: Topic = Topic::MusicTopTracks;
 const OUT: Topic = Topic::ArtistGenres;
@@ -174,7 +174,7 @@ fn instances_share_the_partitions_and_the_living_inherit_from_the_dead() {
     session.rewind().unwrap();
     copy(&*mailbox, &spec, session, OUT, 30);
     for partition in 0..PARTITIONS {
-        assert_eq!(texts(&all(&*mailbox, at(OUT, partition))), (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
+        shows(&*mailbox, at(OUT, partition), &(0..10).map(|n| n.to_string()).collect::<Vec<_>>());
     }
 }
 
@@ -204,11 +204,11 @@ fn what_a_dead_predecessor_left_open_is_undone() {
     joined(&mut *session);
     take(&mut *session, 1);
     session.publish(&[record(at(OUT, 0), "a", "alive")], &[done(at(IN, 0), 1, 1)]).unwrap();
-    assert_eq!(texts(&all(&*mailbox, at(OUT, 0))), ["alive"]);
+    shows(&*mailbox, at(OUT, 0), &["alive"]);
     // The open transaction did not have to time out first.
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(predecessor.commit_transaction(patience).is_err());
-    assert_eq!(texts(&all(&*mailbox, at(OUT, 0))), ["alive"]);
+    shows(&*mailbox, at(OUT, 0), &["alive"]);
 }
 
 #[test]
@@ -223,6 +223,7 @@ fn a_reader_of_transactions_reaches_the_end() {
     for number in 0..3 {
         session.publish(&[record(at(OUT, 0), "a", number)], &[]).unwrap();
     }
+    shows(&*mailbox, at(OUT, 0), &["0", "1", "2"]);
     let marks = mailbox.watermarks(OUT).unwrap();
     assert_eq!(marks.first().map(|marks| (marks.low, marks.high)), Some((0, 5)));
     let mut next = mailbox.open(&reader("next", OUT)).unwrap();
@@ -255,19 +256,28 @@ fn killing_the_broker_loses_and_doubles_nothing() {
         fill(&*mailbox, at(IN, partition), 1_000);
     }
     let spec = reader("g", IN);
+    let working = (rig.open)();
+    let copied = |mailbox: &dyn Mailbox| {
+        let committed = mailbox.committed("g", &[IN]).ok()?;
+        Some(committed.iter().map(|one| one.ledger.consumed).sum::<u64>())
+    };
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for pause in [300, 1_500] {
-                std::thread::sleep(Duration::from_millis(pause));
+            for share in [500, 1_500, 2_500] {
+                // In the middle of the work, wherever that is.
+                while copied(&*mailbox).is_none_or(|count| count < share) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 let id = std::fs::read_to_string(dir.path().join("kafka.pid")).unwrap();
                 assert!(Command::new("kill").arg("-KILL").arg(id.trim()).status().unwrap().success());
                 broker("start");
             }
         });
-        copy(&*mailbox, &spec, mailbox.open(&spec).unwrap(), OUT, 3_000);
+        let interruptions = copy(&*working, &spec, working.open(&spec).unwrap(), OUT, 3_000);
+        assert!(interruptions > 0, "the kills were not noticed");
     });
     for partition in 0..PARTITIONS {
-        assert_eq!(texts(&all(&*mailbox, at(OUT, partition))), (0..1_000).map(|n| n.to_string()).collect::<Vec<_>>());
+        shows(&*mailbox, at(OUT, partition), &(0..1_000).map(|n| n.to_string()).collect::<Vec<_>>());
     }
     let committed = mailbox.committed("g", &[IN]).unwrap();
     assert!(committed.iter().all(|one| one.next_offset == 1_000 && one.ledger.consumed == 1_000), "{committed:?}");

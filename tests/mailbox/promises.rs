@@ -6,7 +6,7 @@ use reprise::mailbox::{Ledger, MAX_RECORD_BYTES, MailboxError, Outgoing, Session
 use reprise::records::{Topic, now_micros};
 
 use crate::rig::{
-    PARTITIONS, Rig, all, at, done, fill, joined, quiet, reader, record, take, texts, version, versioned, writer,
+    PARTITIONS, Rig, all, at, done, fill, joined, quiet, reader, record, shows, take, texts, version, versioned, writer,
 };
 
 const IN: Topic = Topic::MusicTopTracks;
@@ -35,8 +35,8 @@ pub fn what_is_confirmed_survives_reopening(rig: &Rig) {
         session.publish(&[record(at(OUT, 1), "a", "out")], &[done(at(IN, 1), 3, 3)]).unwrap();
     }
     let mailbox = (rig.open)();
-    assert_eq!(texts(&all(&*mailbox, at(IN, 1))), ["0", "1", "2", "3", "4"]);
-    assert_eq!(texts(&all(&*mailbox, at(OUT, 1))), ["out"]);
+    shows(&*mailbox, at(IN, 1), &["0", "1", "2", "3", "4"]);
+    shows(&*mailbox, at(OUT, 1), &["out"]);
     let mut session = mailbox.open(&reader("g", IN)).unwrap();
     joined(&mut *session);
     assert_eq!(texts(&take(&mut *session, 2)), ["3", "4"]);
@@ -85,7 +85,7 @@ pub fn consume_produce_and_commit_are_one(rig: &Rig) {
     session.rewind().unwrap();
     take(&mut *session, 4);
     session.publish(&[record(at(OUT, 0), "a", "x")], &[done(at(IN, 0), 4, 4)]).unwrap();
-    assert_eq!(texts(&all(&*mailbox, at(OUT, 0))), ["x"]);
+    shows(&*mailbox, at(OUT, 0), &["x"]);
     assert_eq!(mailbox.committed("g", &[IN]).unwrap().first().map(|found| found.next_offset), Some(4));
 }
 
@@ -101,7 +101,7 @@ pub fn only_the_newer_of_two_sessions_publishes(rig: &Rig) {
     let refused = older.publish(&[record(at(OUT, 0), "a", "zombie")], &[done(at(IN, 0), 2, 2)]).unwrap_err();
     assert!(matches!(refused, MailboxError::Fenced(_) | MailboxError::Revoked(_)), "{refused:?}");
     newer.publish(&[record(at(OUT, 0), "a", "newer")], &[done(at(IN, 0), 2, 2)]).unwrap();
-    assert_eq!(texts(&all(&*mailbox, at(OUT, 0))), ["newer"]);
+    shows(&*mailbox, at(OUT, 0), &["newer"]);
     let committed = mailbox.committed("g", &[IN]).unwrap();
     assert_eq!(committed.first().map(|found| found.ledger.consumed), Some(2));
 }
@@ -229,7 +229,7 @@ pub fn a_session_without_transactions_commits_too(rig: &Rig) {
         session.publish(&[record(at(OUT, 2), "a", "b")], &[done(at(IN, 2), 3, 3)]).unwrap();
         session.publish(&[], &[]).unwrap();
     }
-    assert_eq!(texts(&all(&*mailbox, at(OUT, 2))), ["b"]);
+    shows(&*mailbox, at(OUT, 2), &["b"]);
     let committed = mailbox.committed("g", &[IN]).unwrap();
     assert_eq!(committed.first().map(|found| (found.next_offset, found.ledger.consumed)), Some((3, 3)));
     let mut session = mailbox.open(&spec).unwrap();

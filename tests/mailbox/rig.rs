@@ -113,8 +113,10 @@ pub fn take(session: &mut dyn Session, count: usize) -> Vec<Message> {
 
 /// A small stage: copies what comes to the same partition of `to`, until `count` messages are committed in all, whatever happens
 /// on the way. Waits when the mailbox is away, drops work it no longer owns, opens a new session when fenced.
-pub fn copy(mailbox: &dyn Mailbox, spec: &SessionSpec, session: Box<dyn Session>, to: Topic, count: u64) {
+/// Answers how often it was interrupted.
+pub fn copy(mailbox: &dyn Mailbox, spec: &SessionSpec, session: Box<dyn Session>, to: Topic, count: u64) -> u32 {
     let deadline = Instant::now() + PATIENCE * 4;
+    let mut interruptions = 0;
     let mut session = Some(session);
     loop {
         assert!(Instant::now() < deadline, "not done in {:?}", PATIENCE * 4);
@@ -125,16 +127,20 @@ pub fn copy(mailbox: &dyn Mailbox, spec: &SessionSpec, session: Box<dyn Session>
         match outcome {
             Ok(()) => {}
             Err(MailboxError::Unavailable(_) | MailboxError::Revoked(_)) => {
+                interruptions += 1;
                 while let Some(Err(MailboxError::Unavailable(_))) = session.as_mut().map(|session| session.rewind()) {
                     assert!(Instant::now() < deadline, "not back in {:?}", PATIENCE * 4);
                 }
             }
-            Err(MailboxError::Fenced(_) | MailboxError::Failed(_)) => session = None,
+            Err(MailboxError::Fenced(_) | MailboxError::Failed(_)) => {
+                interruptions += 1;
+                session = None;
+            }
             Err(error) => panic!("{error:?}"),
         }
         let finished = mailbox.committed(&spec.group, &spec.topics);
         if finished.is_ok_and(|all| all.iter().map(|one| one.ledger.consumed).sum::<u64>() >= count) {
-            return;
+            return interruptions;
         }
     }
 }
@@ -171,6 +177,21 @@ pub fn quiet(session: &mut dyn Session) {
 
 pub fn texts(messages: &[Message]) -> Vec<String> {
     messages.iter().map(|message| String::from_utf8(message.payload.clone()).unwrap()).collect()
+}
+
+/// Waits until exactly these payloads may be seen in the partition. A Kafka transaction is durable when its commit returns, and
+/// visible a few milliseconds later, when its markers are written.
+pub fn shows<T: AsRef<str>>(mailbox: &dyn Mailbox, at: TopicPartition, expected: &[T]) {
+    let expected: Vec<&str> = expected.iter().map(AsRef::as_ref).collect();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let found = texts(&all(mailbox, at));
+        if found == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{at} shows {found:?}, not {expected:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Everything in a partition that `read_committed` readers may see.

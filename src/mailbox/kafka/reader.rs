@@ -35,6 +35,15 @@ impl Reader {
         Reader::open_as(options, NOBODY)
     }
 
+    /// One that sees open transactions too: only for asking where a partition really ends.
+    pub(super) fn open_uncommitted(options: &Arc<KafkaOptions>) -> Result<Reader, MailboxError> {
+        let consumer = config::reader(options, NOBODY)
+            .set("isolation.level", "read_uncommitted")
+            .create_with_context(Listener::new(options))
+            .map_err(|error| faults::explain(options, "opening a reader", &error))?;
+        Ok(Reader { options: Arc::clone(options), consumer: Some(consumer), seen_ends: Mutex::default() })
+    }
+
     /// With the name of a group, whose committed offsets it may ask for.
     pub(super) fn open_as(options: &Arc<KafkaOptions>, group: &str) -> Result<Reader, MailboxError> {
         let consumer = config::reader(options, group)

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::connection::{Change, Listener, committed, copied, list};
-use super::heads::Heads;
+use super::heads::{HeadReader, Heads};
 use super::publisher::Publisher;
 use super::reader::{Reader, discard, ends};
 use super::{KafkaOptions, REACH, config, faults, ledger};
@@ -39,7 +39,7 @@ pub(super) struct KafkaSession {
     publisher: Publisher,
     heads: Heads,
     /// Reads the heads; made when first needed.
-    reader: Option<Reader>,
+    reader: Option<HeadReader>,
     owned: BTreeMap<TopicPartition, Owned>,
     /// Assigned, but what was committed for them is not known yet.
     arriving: BTreeSet<TopicPartition>,
@@ -185,7 +185,10 @@ impl KafkaSession {
         }
         let reader = match self.reader.take() {
             Some(reader) => self.reader.insert(reader),
-            None => self.reader.insert(Reader::open(&self.options)?),
+            None => {
+                let (committed, uncommitted) = (Reader::open(&self.options)?, Reader::open_uncommitted(&self.options)?);
+                self.reader.insert(HeadReader { committed, uncommitted })
+            }
         };
         self.heads.own(partitions, reader)
     }
