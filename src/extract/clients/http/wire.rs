@@ -259,3 +259,15 @@ impl Resolve for PublicNames {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_leads_into_the_private_network_resolves_to_nothing() {
+        let name = "localhost".parse::<Name>().ok().unwrap();
+        let refused = PublicNames.resolve(name).await.err().unwrap();
+        assert!(refused.to_string().contains("private network"), "{refused}");
+    }
+}
