@@ -28,8 +28,9 @@ use crate::stage::{Processed, Processor, StageError, StepContext, Subscription};
 use crate::store::{KnownKey, KnownSource};
 use crate::supervision::Pulse;
 
-/// Messages a batch. Larger: more calls of one batch overlap; smaller: fewer calls are repeated when the process dies.
-const BATCH_MAX: usize = 20;
+/// Messages a batch, each of which needs up to two calls. Larger: fewer transactions; smaller: less is asked for again when the
+/// process dies before a batch is published, and allowance is what this stage is short of.
+const BATCH_MAX: usize = 10;
 
 /// Calls prepared at once. The account's limits decide how many are really under way; a few more keep it busy.
 const AT_ONCE: usize = 8;

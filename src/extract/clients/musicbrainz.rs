@@ -44,7 +44,7 @@ impl MusicBrainz {
     /// # Errors
     /// See [`ApiError`]; a miss is `Ok(None)`.
     pub async fn recording(&self, isrc: &str, pulse: &Pulse) -> Result<Option<String>, ApiError> {
-        let mut url = address::below(&self.base, &["isrc", isrc]);
+        let mut url = address::below(&self.base, &["isrc", &isrc.to_ascii_uppercase()]);
         url.query_pairs_mut().append_pair("fmt", "json");
         let request = ApiRequest::get("isrc", url);
         let judge = |answer: &Answer| verdict(answer.status, answer.retry_after, &answer.body);

@@ -29,7 +29,7 @@ const SEARCH_LIMIT: &str = "25";
 
 /// Asks for the track with an ISRC.
 pub fn isrc_url(base: &Url, isrc: &str) -> Url {
-    below(base, &["track", &format!("isrc:{isrc}")])
+    below(base, &["track", &format!("isrc:{}", isrc.to_ascii_uppercase())])
 }
 
 /// Asks for the track with an id, whose link is freshly signed.
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn addresses_are_appended_to_the_configured_one() {
-        assert_eq!(isrc_url(&base(), "GBDUW0000059").as_str(), "http://127.0.0.1:1/deezer/track/isrc:GBDUW0000059");
+        assert_eq!(isrc_url(&base(), "gbduw0000059").as_str(), "http://127.0.0.1:1/deezer/track/isrc:GBDUW0000059");
         assert_eq!(track_url(&base(), 7).path(), "/deezer/track/7");
         assert_eq!(search_url(&base(), "AC/DC & ü").query(), Some("q=AC%2FDC+%26+%C3%BC&limit=25"));
     }
