@@ -3,6 +3,7 @@
 //! Standard output carries answers only; logs and progress go to standard error. Exit codes: 0 done, 1 failed while running,
 //! 2 wrong usage or configuration.
 
+mod analyze;
 mod audit;
 mod demo;
 mod doctor;
@@ -53,6 +54,8 @@ enum Command {
     Run(run::RunArgs),
     /// Enqueue search requests
     Search(search::SearchArgs),
+    /// Audio features of local files
+    Analyze(analyze::AnalyzeArgs),
     /// Similarity and verdict for artist or track names
     Match(match_names::MatchArgs),
     /// Create or update the database's tables
@@ -100,6 +103,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args, json, &configured()?),
         Command::Run(args) => run::run(&args, json, configured()?),
         Command::Search(args) => search::run(&args, json, &configured()?),
+        Command::Analyze(args) => analyze::run(&args, json),
         Command::Match(args) => {
             let config = configured()?;
             match_names::run(&args, json, match_defaults(&config))

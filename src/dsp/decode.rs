@@ -57,6 +57,9 @@ pub(super) fn decode(
     limits: &Limits,
     sound: &mut Sound,
 ) -> Result<(), AnalyzeError> {
+    if source.byte_len() == Some(0) {
+        return Err(AnalyzeError::Empty);
+    }
     let exhausted = Arc::new(AtomicBool::new(false));
     let metered = Metered { inner: source, left: limits.max_bytes, exhausted: exhausted.clone() };
     let outcome = catch_unwind(AssertUnwindSafe(|| read_packets(Box::new(metered), hint, limits, sound)))

@@ -30,6 +30,8 @@ mod onset;
 mod portrait;
 mod resample;
 mod spectral;
+#[doc(hidden)]
+pub mod steps;
 mod stft;
 mod tempo;
 mod tempo_model;

@@ -35,6 +35,8 @@ const MULTIPLES: usize = 8;
 const LEAST_PART: f64 = 0.15;
 /// Points between two frames at which an autocorrelation is known.
 const INTERPOLATION: usize = 4;
+/// Rises that vary less than this, in decibels, are the rounding noise of a steady tone.
+const FAINTEST_RHYTHM_DB: f64 = 0.02;
 /// Less than this says nothing about a tempo.
 const LEAST_SECONDS: f64 = 3.0;
 
@@ -71,17 +73,17 @@ impl TempoEstimator {
         let loudness_rises = rises(mel, |decibels| 10f32.powf(decibels / 40.0));
         let broad: Vec<f64> =
             (0..decibel_rises[0].len()).map(|t| (0..4).map(|g| group_part(g) * decibel_rises[g][t]).sum()).collect();
-        let strength = standardised(&broad);
+        let strength = standardised(&broad, FAINTEST_RHYTHM_DB);
         let onsets = beats::onsets(&strength);
         let rhythm = Rhythm { strength, onsets, ..Rhythm::default() };
         if (rhythm.strength.len() as f64) < LEAST_SECONDS * FRAME_RATE || rhythm.strength.iter().all(|&x| x == 0.0) {
             return rhythm;
         }
-        let mut envelopes: Vec<Vec<f64>> = decibel_rises.iter().map(|rise| standardised(rise)).collect();
+        let mut envelopes: Vec<Vec<f64>> = decibel_rises.iter().map(|rise| standardised(rise, 0.0)).collect();
         envelopes.push(rhythm.strength.clone());
         let periodicity = self.mean_autocorrelation(&envelopes);
         let spectra: Vec<Vec<f64>> =
-            loudness_rises.iter().map(|rise| self.tapered_autocorrelation(&standardised(rise))).collect();
+            loudness_rises.iter().map(|rise| self.tapered_autocorrelation(&standardised(rise, 0.0))).collect();
         decide(&periodicity, &spectra, rhythm)
     }
 
@@ -234,8 +236,8 @@ fn group_part(group: usize) -> f64 {
     GROUPS[group].len() as f64 / BANDS as f64
 }
 
-/// What stands out from the moving average, in standard deviations.
-fn standardised(envelope: &[f64]) -> Vec<f64> {
+/// What stands out from the moving average, in standard deviations; nothing if that deviation is no more than `least`.
+fn standardised(envelope: &[f64], least: f64) -> Vec<f64> {
     let kernel: Vec<f64> =
         (1..=SMOOTHING).map(|i| 0.5 - 0.5 * (2.0 * std::f64::consts::PI * i as f64 / (SMOOTHING + 1) as f64).cos()).collect();
     let whole: f64 = kernel.iter().sum();
@@ -252,5 +254,5 @@ fn standardised(envelope: &[f64]) -> Vec<f64> {
     let count = above.len().max(1) as f64;
     let mean = above.iter().sum::<f64>() / count;
     let deviation = (above.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
-    if deviation > 1e-9 { above.iter().map(|x| x / deviation).collect() } else { vec![0.0; above.len()] }
+    if deviation > least.max(1e-9) { above.iter().map(|x| x / deviation).collect() } else { vec![0.0; above.len()] }
 }
