@@ -32,6 +32,7 @@ mod server;
 mod shops;
 mod spotify;
 pub mod truth;
+mod vocabulary;
 pub mod wire;
 pub mod world;
 
