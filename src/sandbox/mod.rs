@@ -6,13 +6,13 @@
 //!
 //! **How it is built.** [`catalogue`] makes up artists, recordings and releases; [`index`] searches them; `spotify`,
 //! `lastfm`, `deezer`, `itunes` and `musicbrainz` are functions from a [`wire::Request`] to a [`wire::Reply`] with all the
-//! habits of the originals; [`engine`] counts, refuses and spoils; [`server`] puts it on a port. [`clips`] plays.
+//! habits of the originals; [`engine`] counts, refuses and spoils; `server` puts it on a port. [`clips`] plays.
 //!
 //! One port serves everything, by path. `GET /__calls` counts calls ([`ledger::CallCounts`]), `GET /__truth` tells what
 //! must be stored ([`truth`]), `GET` and `POST /__control` show and change the switches ([`control`]).
 //!
 //! # What searches find
-//! Distinct tracks and their primary artists, with the default seed and size. All words but fields are alternatives.
+//! Distinct tracks and rows of artists (primary and album), with the default seed and size. All words but fields are alternatives.
 //!
 //! | query | tracks | artists | | query | tracks | artists |
 //! |---|---|---|---|---|---|---|
