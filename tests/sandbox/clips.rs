@@ -48,6 +48,19 @@ fn a_clip_of_every_style_decodes_to_the_very_samples_and_is_small() {
 }
 
 #[test]
+fn four_bars_repeat_at_the_tempo_of_the_score() {
+    let catalogue = Catalogue::build(3, Size { artists: 40, tracks: 60 });
+    for recording in catalogue.recordings.iter().take(10) {
+        let score = &recording.score;
+        let beats = (4 * score.beats_a_bar()) as f64;
+        let bars = (beats * 60.0 / score.bpm * f64::from(SAMPLE_RATE)).round() as usize;
+        let samples = render(score);
+        assert!(samples[..bars] == samples[bars..2 * bars], "{score:?}");
+        assert!(samples.iter().any(|sample| sample.unsigned_abs() > 20_000), "{score:?} is quiet");
+    }
+}
+
+#[test]
 fn odd_sounds_survive_encoding() {
     let noise = |count: u32| (0..count).map(|n| (n.wrapping_mul(2_654_435_761) >> 16) as u16 as i16).collect::<Vec<i16>>();
     let square: Vec<i16> = (0..9_000).map(|n| if n / 50 % 2 == 0 { i16::MIN } else { i16::MAX }).collect();

@@ -1,6 +1,6 @@
 //! The artists of a catalogue, and what Last.fm has on them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::super::chance::{self, Dice};
 use super::super::{fold, names};
@@ -23,9 +23,11 @@ const LOOSE_TAGS: [&str; 6] = ["seen live", "female vocalists", "instrumental", 
 pub(super) fn make(seed: u64, count: usize) -> Vec<Artist> {
     let mut artists: Vec<Artist> = Vec::with_capacity(count + 1);
     let mut first_of_key: HashMap<String, usize> = HashMap::new();
+    let mut taken = HashSet::new();
     for index in 0..count.max(1) {
         let mut dice = Dice::new(seed, &["artist", &index.to_string()]);
-        let name = name(&mut dice, &artists);
+        let name = name(&mut dice, &artists, &taken);
+        taken.insert(name.clone());
         let mut artist = make_one(seed, index, name, &mut dice);
         // Last.fm has one page for names that differ in case and accents only.
         match first_of_key.get(&fold::name_key(&artist.name)) {
@@ -40,7 +42,7 @@ pub(super) fn make(seed: u64, count: usize) -> Vec<Artist> {
     artists
 }
 
-fn name(dice: &mut Dice, before: &[Artist]) -> String {
+fn name(dice: &mut Dice, before: &[Artist], taken: &HashSet<String>) -> String {
     for _ in 0..8 {
         let name = if !before.is_empty() && dice.happens(NEAR_SHARE) {
             let model = dice.pick(before).name.clone();
@@ -48,7 +50,7 @@ fn name(dice: &mut Dice, before: &[Artist]) -> String {
         } else {
             names::artist(dice)
         };
-        if before.iter().all(|artist| artist.name != name) {
+        if !taken.contains(&name) {
             return name;
         }
     }
