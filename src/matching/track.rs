@@ -82,7 +82,7 @@ const OTHER_SECONDS: f64 = 30.0;
 const SAME_TITLE: f64 = 0.7;
 const SAME_TITLE_WITH_LENGTH: f64 = 0.6;
 /// The similarity from which a segment of a title counts as the name of the artist or album.
-const NAMES_IT: f64 = 0.8;
+const NAMES_IT: f64 = 0.75;
 
 impl Track {
     /// Normalises what is known about a track.
@@ -388,11 +388,18 @@ impl<'a> Freed<'a> {
 
     fn drop_artist(&mut self, track: &Track, other: &Track) {
         let Some((first, true)) = self.segments.first().map(|first| (*first, self.segments.len() > 1)) else { return };
-        let names = |artist: &Artist| !artist.is_unknown() && artist_is(artist, first);
-        if names(&track.artist) || (self.artist_unknown && names(&other.artist)) {
+        if self.artist_unknown && other.artist.is_named(first, NAMES_IT)
+            || track.artist.is_named(first, NAMES_IT) && !self.rest_is_album(track, other)
+        {
             self.segments.remove(0);
             self.artist_found = self.artist_unknown;
         }
+    }
+
+    /// Behind the first segment stands nothing but an album: then the first is the title, even if it has the artist's name.
+    fn rest_is_album(&self, track: &Track, other: &Track) -> bool {
+        let rest = Words::joined(self.segments.iter().skip(1).copied());
+        [&track.album, &other.album].into_iter().flatten().any(|album| album.is(&rest))
     }
 
     fn whole(&self) -> Words {
@@ -436,10 +443,6 @@ impl<'a> Freed<'a> {
         }
         best
     }
-}
-
-fn artist_is(artist: &Artist, words: &Words) -> bool {
-    artist.words().key() == words.key() || plain_similarity(artist.words().key(), words.key()) >= NAMES_IT
 }
 
 /// Titles: plain distance, or the same words in another order; with other numbers they are other titles.

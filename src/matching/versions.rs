@@ -53,8 +53,8 @@ fn meaning(word: &str) -> Meaning {
         "acoustic" | "acoustica" | "akustik" | "acustico" => Meaning::KindByPlace(ACOUSTIC),
         "instrumental" | "instrumentals" => Meaning::Kind(INSTRUMENTAL),
         "karaoke" | "playback" => Meaning::Kind(KARAOKE),
-        "tribute" | "originally" => Meaning::Kind(COVER),
-        "cover" | "style" => Meaning::KindByPlace(COVER),
+        "tribute" => Meaning::Kind(COVER),
+        "cover" | "style" | "originally" => Meaning::KindByPlace(COVER),
         "demo" | "demos" | "outtake" | "outtakes" | "rehearsal" => Meaning::Kind(DEMO),
         "alternate" | "alternative" | "take" | "rough" => Meaning::KindByPlace(DEMO),
         "rerecorded" | "rerecording" | "rerecord" => Meaning::Kind(RERECORDED),
@@ -172,8 +172,12 @@ impl Reading {
             match meaning(word) {
                 Meaning::Kind(kind) => reading.kinds |= kind,
                 Meaning::KindByPlace(kind) => {
-                    let placed = at == 0 || next.is_none_or(says_more_of_a_version);
-                    if if word == "style" { next == Some("of") } else { placed } {
+                    let placed = match word {
+                        "style" => next == Some("of"),
+                        "originally" => matches!(next, Some("performed" | "recorded" | "by" | "sung")),
+                        _ => at == 0 || next.is_none_or(says_more_of_a_version),
+                    };
+                    if placed {
                         reading.kinds |= kind;
                     } else {
                         reading.unknown += 1;
