@@ -47,7 +47,7 @@ enum Meaning {
 #[rustfmt::skip] // a table
 fn meaning(word: &str) -> Meaning {
     match word {
-        "live" | "unplugged" => Meaning::KindByPlace(LIVE),
+        "live" | "unplugged" | "session" | "sessions" => Meaning::KindByPlace(LIVE),
         "remix" | "rmx" | "remixed" | "remixes" | "rework" | "reworked" | "bootleg" | "mashup" | "megamix" | "refix" => Meaning::Kind(REMIX),
         "dub" => Meaning::KindByPlace(REMIX),
         "acoustic" | "acoustica" | "akustik" | "acustico" => Meaning::KindByPlace(ACOUSTIC),
@@ -212,9 +212,7 @@ impl Reading {
 
 /// "live at", "acoustic version", "take 2".
 fn says_more_of_a_version(next: &str) -> bool {
-    is_number(next)
-        || !matches!(meaning(next), Meaning::Unknown)
-        || matches!(next, "session" | "sessions" | "performance" | "track")
+    is_number(next) || !matches!(meaning(next), Meaning::Unknown) || matches!(next, "performance" | "track")
 }
 
 #[cfg(test)]
