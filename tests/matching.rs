@@ -59,9 +59,13 @@ fn quotas(rows: &[(f64, bool, String)], threshold: f64) -> Quotas {
 #[test]
 fn the_curve_over_the_valid_thresholds() {
     let thresholds = Thresholds::default();
-    for (name, rows, default, least) in
-        [("artists", labelled::artists(), thresholds.artist, 0.93), ("tracks", labelled::tracks(), thresholds.track, 0.95)]
-    {
+    // What must not get worse. Our negatives are the hardest we could think of: one letter apart, in long names too.
+    let floor = |precision, f1, accepted_negatives| Quotas { precision, recall: 0.9, f1, accepted_negatives };
+    let sets = [
+        ("artists", labelled::artists(), thresholds.artist, floor(0.95, 0.94, 0.06)),
+        ("tracks", labelled::tracks(), thresholds.track, floor(0.95, 0.94, 0.04)),
+    ];
+    for (name, rows, default, floor) in sets {
         println!("\n{name}: {} pairs, {} of them matches", rows.len(), rows.iter().filter(|row| row.1).count());
         println!("| threshold | precision | recall | F1 | negatives accepted |\n|---|---|---|---|---|");
         for step in 0..=4 {
@@ -74,8 +78,9 @@ fn the_curve_over_the_valid_thresholds() {
             println!("wrong: {} {score:.3} {text}", if *label { "missed" } else { "accepted" });
         }
         let at_default = quotas(&rows, default);
+        assert!(at_default.precision >= floor.precision && at_default.recall >= floor.recall, "{name}: {at_default:?}");
         assert!(
-            at_default.f1 >= least && at_default.precision >= 0.96 && at_default.accepted_negatives <= 0.03,
+            at_default.f1 >= floor.f1 && at_default.accepted_negatives <= floor.accepted_negatives,
             "{name}: {at_default:?}"
         );
     }

@@ -4,7 +4,7 @@
 //! brackets, one side of a dash, without a track number glued to it. The best pair of forms decides; at most one of the
 //! two may have left something out, otherwise "Nirvana (UK)" would equal "Nirvana (US)".
 
-use super::alignment::compare_names;
+use super::alignment::{compare_names, plain_similarity};
 use super::fold::fold;
 use super::guests::{joint_parts, split_guests};
 use super::outcome::{Comparison, Reason, Reasons};
@@ -69,7 +69,10 @@ impl Artist {
     /// True if a catalogue says that it does not know the artist.
     pub fn is_unknown(&self) -> bool {
         self.is_empty()
-            || matches!(self.words().key(), "unknown" | "unknownartist" | "various" | "variousartists" | "na" | "noartist")
+            || matches!(
+                self.words().key(),
+                "unknown" | "unk" | "unknownartist" | "various" | "variousartists" | "na" | "noartist"
+            )
     }
 
     /// The name in full.
@@ -82,6 +85,12 @@ impl Artist {
     pub fn parts(&self) -> impl Iterator<Item = &Words> {
         let alone = self.parts.is_empty().then(|| self.words());
         alone.into_iter().chain(&self.parts)
+    }
+
+    /// True if `words` are, or nearly are, one of the forms of this name.
+    pub fn is_named(&self, words: &Words, nearly: f64) -> bool {
+        let near = |form: &Form| form.words.key() == words.key() || plain_similarity(form.words.key(), words.key()) >= nearly;
+        !self.is_unknown() && self.forms.iter().any(near)
     }
 
     /// How likely the two are the same artist: the composite, before a threshold.
@@ -158,7 +167,7 @@ impl Form {
     fn compare(&self, other: &Form) -> Comparison {
         let found = compare_names(&self.words, &other.words);
         let reasons = [self.left_out, other.left_out].into_iter().flatten().fold(found.reasons, Reasons::with);
-        Comparison { score: (found.score - self.discount - other.discount).max(0.0), reasons }
+        Comparison { score: (found.score - (self.discount + other.discount)).max(0.0), reasons }
     }
 
     fn leaves_much_out(&self) -> bool {

@@ -226,9 +226,10 @@ impl Comparison {
         Comparison { score, reasons: Reasons::of(reason) }
     }
 
-    /// The better of two; the first if they are equal, so that the answer does not depend on chance.
+    /// The better of two. Of two equally good ones the one with the earlier reasons, so that the answer does not depend on
+    /// the order of the names.
     pub fn or_better(self, other: Comparison) -> Comparison {
-        if other.score > self.score { other } else { self }
+        if other.score > self.score || (other.score == self.score && other.reasons.0 < self.reasons.0) { other } else { self }
     }
 
     pub fn result(self, threshold: f64) -> MatchResult {

@@ -39,7 +39,7 @@ impl Title {
         for (place, segment) in segments(text).into_iter().take(MOST_SEGMENTS) {
             title.add(place, segment, artist_known);
         }
-        if title.content.first().is_some_and(|first| first.key() == "unknown") {
+        if text.trim() == "n.a." || title.content.first().is_some_and(|first| first.key() == "unknown") {
             return Title::default();
         }
         if title.content.is_empty() && !text.trim().is_empty() {

@@ -47,14 +47,14 @@ enum Meaning {
 #[rustfmt::skip] // a table
 fn meaning(word: &str) -> Meaning {
     match word {
-        "live" | "unplugged" => Meaning::KindByPlace(LIVE),
+        "live" | "unplugged" | "session" | "sessions" => Meaning::KindByPlace(LIVE),
         "remix" | "rmx" | "remixed" | "remixes" | "rework" | "reworked" | "bootleg" | "mashup" | "megamix" | "refix" => Meaning::Kind(REMIX),
         "dub" => Meaning::KindByPlace(REMIX),
         "acoustic" | "acoustica" | "akustik" | "acustico" => Meaning::KindByPlace(ACOUSTIC),
         "instrumental" | "instrumentals" => Meaning::Kind(INSTRUMENTAL),
         "karaoke" | "playback" => Meaning::Kind(KARAOKE),
-        "tribute" | "originally" => Meaning::Kind(COVER),
-        "cover" | "style" => Meaning::KindByPlace(COVER),
+        "tribute" => Meaning::Kind(COVER),
+        "cover" | "style" | "originally" => Meaning::KindByPlace(COVER),
         "demo" | "demos" | "outtake" | "outtakes" | "rehearsal" => Meaning::Kind(DEMO),
         "alternate" | "alternative" | "take" | "rough" => Meaning::KindByPlace(DEMO),
         "rerecorded" | "rerecording" | "rerecord" => Meaning::Kind(RERECORDED),
@@ -172,8 +172,12 @@ impl Reading {
             match meaning(word) {
                 Meaning::Kind(kind) => reading.kinds |= kind,
                 Meaning::KindByPlace(kind) => {
-                    let placed = at == 0 || next.is_none_or(says_more_of_a_version);
-                    if if word == "style" { next == Some("of") } else { placed } {
+                    let placed = match word {
+                        "style" => next == Some("of"),
+                        "originally" => matches!(next, Some("performed" | "recorded" | "by" | "sung")),
+                        _ => at == 0 || next.is_none_or(says_more_of_a_version),
+                    };
+                    if placed {
                         reading.kinds |= kind;
                     } else {
                         reading.unknown += 1;
@@ -208,9 +212,7 @@ impl Reading {
 
 /// "live at", "acoustic version", "take 2".
 fn says_more_of_a_version(next: &str) -> bool {
-    is_number(next)
-        || !matches!(meaning(next), Meaning::Unknown)
-        || matches!(next, "session" | "sessions" | "performance" | "track")
+    is_number(next) || !matches!(meaning(next), Meaning::Unknown) || matches!(next, "performance" | "track")
 }
 
 #[cfg(test)]

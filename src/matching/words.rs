@@ -106,6 +106,18 @@ fn is_letter_mark(letter: char) -> bool {
     unicode_normalization::char::is_combining_mark(letter)
 }
 
+/// Signs written for letters: "Ke$ha", "P!nk".
+fn read_as_letter(previous: char, letter: char, next: char) -> char {
+    let (before, after) = (previous.is_ascii_alphabetic(), next.is_ascii_alphabetic());
+    match letter {
+        '$' if before || after => 's',
+        '!' if before && after => 'i',
+        '@' if before && after => 'a',
+        '€' if before && after => 'e',
+        _ => letter,
+    }
+}
+
 /// Scripts written without spaces: a change between them and Latin letters ends a word ("Theピーズ").
 fn is_spaceless(letter: char) -> bool {
     matches!(letter, '\u{1100}'..='\u{11ff}' | '\u{3005}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
@@ -116,20 +128,14 @@ impl Splitter {
         let mut previous = ' ';
         let mut letters = folded.chars().peekable();
         while let Some(letter) = letters.next() {
-            let next = letters.peek().copied().unwrap_or(' ');
-            match letter {
-                _ if is_word_letter(letter) => {
-                    if !letter.is_ascii() || !previous.is_ascii() {
-                        self.split_at_script_change(previous, letter);
-                    }
-                    self.raw.push(letter);
+            let letter = read_as_letter(previous, letter, letters.peek().copied().unwrap_or(' '));
+            if is_word_letter(letter) {
+                if !letter.is_ascii() || !previous.is_ascii() {
+                    self.split_at_script_change(previous, letter);
                 }
-                '\'' => {}
-                '$' if next.is_alphabetic() || previous.is_alphabetic() => self.raw.push('s'),
-                '!' if next.is_alphabetic() && previous.is_alphabetic() => self.raw.push('i'),
-                '@' if next.is_alphabetic() && previous.is_alphabetic() => self.raw.push('a'),
-                '€' if next.is_alphabetic() && previous.is_alphabetic() => self.raw.push('e'),
-                _ => self.finish(),
+                self.raw.push(letter);
+            } else if letter != '\'' {
+                self.finish();
             }
             previous = letter;
         }
@@ -172,7 +178,7 @@ impl Splitter {
 /// One spelling for numbers and the words that stand for them; `None` for articles and conjunctions.
 fn canonical(word: &str) -> Option<&str> {
     Some(match word {
-        "the" | "and" | "n" => return None,
+        "the" | "and" | "n" | "und" => return None,
         "one" => "1",
         "two" | "ii" => "2",
         "three" | "iii" => "3",
