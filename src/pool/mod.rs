@@ -79,6 +79,9 @@ pub enum PoolError {
 
 type Reply = oneshot::Sender<Result<Analysis, PoolError>>;
 
+/// A generation and its queue.
+type Queue = (u64, Sender<Job>);
+
 struct Job {
     clip: Vec<u8>,
     hint: Option<String>,
@@ -91,7 +94,7 @@ struct Job {
 #[derive(Clone)]
 pub struct Pool {
     /// The queue of the incarnation that serves, with its generation.
-    jobs: Arc<RwLock<Option<(u64, Sender<Job>)>>>,
+    jobs: Arc<RwLock<Option<Queue>>>,
     permits: Arc<Semaphore>,
     capacity: usize,
 }

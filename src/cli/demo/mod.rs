@@ -27,6 +27,9 @@ pub(super) use outcome::Outcome;
 /// Searches of the demo: genres of the sandbox's catalogue, which do not overlap.
 const QUERIES: [&str; 5] = ["genre:jazz", "genre:rock", "genre:electronic", "genre:folk", "genre:pop"];
 
+/// The display tells of crashes and restarts in its own words; what the sandbox spoils on purpose is no news.
+const QUIET: &str = "error,reprise::supervision=critical,reprise::observe::log=critical,actix_http=critical";
+
 /// Share of the sandbox's answers that are faults of all kinds, unless `--no-faults`.
 const FAULT_RATE: f64 = 0.05;
 
@@ -50,7 +53,7 @@ pub(super) struct DemoArgs {
 pub(super) fn run(args: &DemoArgs, json: bool, configured: &Config) -> anyhow::Result<ExitCode> {
     let run_id = logging::run_id();
     let quiet =
-        if std::env::var_os("REPRISE__LOG__LEVEL").is_some() { None } else { Some("error,reprise::supervision=critical") };
+        if std::env::var_os("REPRISE__LOG__LEVEL").is_some() { None } else { Some(QUIET) };
     let guard = logging::start(configured, &run_id, quiet)?;
     let started = Instant::now();
     let fault_rate = if args.no_faults { 0.0 } else { FAULT_RATE };
