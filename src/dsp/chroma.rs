@@ -85,7 +85,7 @@ fn gate(x: f32, threshold: f32) -> f32 {
 
 fn median(values: &mut [f32]) -> f32 {
     let middle = values.len() / 2;
-    let even = values.len() % 2 == 0;
+    let even = values.len().is_multiple_of(2);
     let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
     if even { 0.5 * (upper + below.iter().copied().fold(0.0, f32::max)) } else { upper }
 }

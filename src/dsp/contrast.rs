@@ -27,7 +27,7 @@ pub(super) fn mean_contrast(spectrogram: &Spectrogram) -> Vec<f64> {
     }
     let floor = |pick: fn(&(f64, f64)) -> f64| decibels(cells.iter().map(pick).fold(0.0, f64::max)) - DYNAMIC_RANGE_DB;
     let (peak_floor, valley_floor) = (floor(|cell| cell.0), floor(|cell| cell.1));
-    let mut sums = vec![0.0; BANDS];
+    let mut sums = [0.0; BANDS];
     for frame in cells.chunks_exact(BANDS) {
         for (sum, (peak, valley)) in sums.iter_mut().zip(frame) {
             *sum += decibels(*peak).max(peak_floor) - decibels(*valley).max(valley_floor);

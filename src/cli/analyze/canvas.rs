@@ -127,10 +127,9 @@ impl Raster {
     }
 
     fn set(&mut self, x: f64, y: f64, colour: Colour) {
-        if x >= 0.0 && y >= 0.0 && (x as usize) < self.width {
-            if let Some(pixel) = self.pixels.get_mut(y as usize * self.width + x as usize) {
-                *pixel = colour;
-            }
+        let inside = x >= 0.0 && y >= 0.0 && (x as usize) < self.width;
+        if inside && let Some(pixel) = self.pixels.get_mut(y as usize * self.width + x as usize) {
+            *pixel = colour;
         }
     }
 
