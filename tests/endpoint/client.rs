@@ -27,7 +27,8 @@ impl Answer {
 pub fn ask(address: SocketAddr, method: &str, path: &str, headers: &[&str]) -> Answer {
     let mut stream = TcpStream::connect(address).expect("the endpoint listens");
     stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out can be set");
-    let host = if headers.iter().any(|line| line.starts_with("Host:")) { String::new() } else { format!("Host: {address}\r\n") };
+    let host =
+        if headers.iter().any(|line| line.starts_with("Host:")) { String::new() } else { format!("Host: {address}\r\n") };
     let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     write!(stream, "{method} {path} HTTP/1.1\r\n{host}{more}Connection: close\r\n\r\n").expect("the request is sent");
     let mut answer = Vec::new();
