@@ -1,5 +1,5 @@
 //! The dashboard over a made-up pipeline, to look at it while changing it, and to test it in a browser without any server:
-//! `cargo run --example dashboard_preview -- [idle|busy|failed] [PORT]`. The token of the controls is `preview`.
+//! `cargo run --example dashboard_preview -- [idle|busy|failed] [PORT]`. The token of the controls is `let-me-in`.
 
 #[path = "../tests/endpoint/fakes.rs"]
 mod fakes;
@@ -36,9 +36,9 @@ fn main() -> anyhow::Result<()> {
             mailbox: stage.mailbox.clone(),
             store: stage.store.clone(),
             groups: groups(),
-            run_id: "preview".to_owned(),
+            run_id: "made-up".to_owned(),
         };
-        let endpoint = Endpoint::new(EndpointOptions { listen, token: Secret::new("preview") }, sources);
+        let endpoint = Endpoint::new(EndpointOptions { listen, token: Secret::new("let-me-in") }, sources);
         let address = endpoint.address();
         let mut tree = Tree::start(stage.tree(vec![ChildSpec::worker("endpoint", factory(endpoint))]), &stage.board);
         let played = Arc::clone(&stage);
@@ -46,7 +46,7 @@ fn main() -> anyhow::Result<()> {
         while address.get().is_none() {
             tokio::time::sleep(TICK).await;
         }
-        println!("http://{}/ (token: preview)", address.get().map_or_else(String::new, |address| address.to_string()));
+        println!("http://{}/ (token: let-me-in)", address.get().map_or_else(String::new, |address| address.to_string()));
         println!("the tree ended: {:?}", tree.ended().await);
         Ok(())
     })

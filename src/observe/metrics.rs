@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets, linear_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 /// A label set of text labels, declared in one line.
 macro_rules! labels {
@@ -138,35 +138,26 @@ impl Metrics {
             match_score: Family::new_with_constructor(score_histogram),
             clip: Family::new_with_constructor(seconds_histogram),
         };
-        metrics.register_actors(&mut registry);
-        metrics.register_pipeline(&mut registry);
+        metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics
     }
 
-    fn register_actors(&self, registry: &mut Registry) {
-        registry.register("actor_up", "1 while the actor runs or waits", self.actor_up.clone());
-        registry.register("actor_restarts", "Restarts of the actor by reason", self.actor_restarts.clone());
-        registry.register_with_unit(
-            "actor_heartbeat_age",
-            "Time since the actor's last sign of life",
-            Unit::Seconds,
-            self.actor_heartbeat_age.clone(),
-        );
-        registry.register("actor_mailbox_depth", "Messages waiting in the actor's own queue", self.actor_mailbox_depth.clone());
-        registry.register_with_unit("actor_busy", "Time the actor spent working", Unit::Seconds, self.actor_busy.clone());
-    }
-
-    fn register_pipeline(&self, registry: &mut Registry) {
-        registry.register("records", "Messages by stage and how they ended", self.records.clone());
-        registry.register_with_unit("batch", "Time a batch took", Unit::Seconds, self.batch.clone());
-        registry.register("consumer_lag", "Messages waiting for a consumer group", self.lag.clone());
-        registry.register("dead_letters", "Messages given up by stage and reason", self.dead_letters.clone());
-        registry.register("api_requests", "Requests to an API by status of the answer", self.api_requests.clone());
-        registry.register_with_unit("api_wait", "Time waited for an API by reason", Unit::Seconds, self.api_wait.clone());
-        registry.register("rows", "Rows by table and effect", self.rows.clone());
-        registry.register("match_score", "Scores of matches by subject and outcome", self.match_score.clone());
-        registry.register_with_unit("clip", "Time by step of working on a clip", Unit::Seconds, self.clip.clone());
+    fn register(&self, registry: &mut Registry) {
+        add(registry, "actor_up", &self.actor_up);
+        add(registry, "actor_restarts", &self.actor_restarts);
+        add(registry, "actor_heartbeat_age", &self.actor_heartbeat_age);
+        add(registry, "actor_mailbox_depth", &self.actor_mailbox_depth);
+        add(registry, "actor_busy", &self.actor_busy);
+        add(registry, "records", &self.records);
+        add(registry, "batch", &self.batch);
+        add(registry, "consumer_lag", &self.lag);
+        add(registry, "dead_letters", &self.dead_letters);
+        add(registry, "api_requests", &self.api_requests);
+        add(registry, "api_wait", &self.api_wait);
+        add(registry, "rows", &self.rows);
+        add(registry, "match_score", &self.match_score);
+        add(registry, "clip", &self.clip);
     }
 
     /// The OpenMetrics text of all metrics.
@@ -180,25 +171,63 @@ impl Metrics {
     }
 }
 
-/// Families that need not have a sample: the encoder leaves those out, and whoever looks for a name would not find it.
-const MAY_BE_EMPTY: [(&str, &str, &str); 8] = [
-    ("reprise_actor_restarts", "counter", "Restarts of the actor by reason."),
-    ("reprise_actor_mailbox_depth", "gauge", "Messages waiting in the actor's own queue."),
-    ("reprise_records", "counter", "Messages by stage and how they ended."),
-    ("reprise_consumer_lag", "gauge", "Messages waiting for a consumer group."),
-    ("reprise_dead_letters", "counter", "Messages given up by stage and reason."),
-    ("reprise_api_requests", "counter", "Requests to an API by status of the answer."),
-    ("reprise_rows", "counter", "Rows by table and effect."),
-    ("reprise_match_score", "histogram", "Scores of matches by subject and outcome."),
+/// A metric as it is told to Prometheus.
+struct Described {
+    name: &'static str,
+    kind: &'static str,
+    in_seconds: bool,
+    help: &'static str,
+}
+
+const fn told(name: &'static str, kind: &'static str, help: &'static str) -> Described {
+    Described { name, kind, in_seconds: false, help }
+}
+
+const fn seconds(name: &'static str, kind: &'static str, help: &'static str) -> Described {
+    Described { name, kind, in_seconds: true, help }
+}
+
+const DESCRIBED: [Described; 14] = [
+    told("actor_up", "gauge", "1 while the actor runs or waits"),
+    told("actor_restarts", "counter", "Restarts of the actor by reason"),
+    seconds("actor_heartbeat_age", "gauge", "Time since the actor's last sign of life"),
+    told("actor_mailbox_depth", "gauge", "Messages waiting in the actor's own queue"),
+    seconds("actor_busy", "counter", "Time the actor spent working"),
+    told("records", "counter", "Messages by stage and how they ended"),
+    seconds("batch", "histogram", "Time a batch took"),
+    told("consumer_lag", "gauge", "Messages waiting for a consumer group"),
+    told("dead_letters", "counter", "Messages given up by stage and reason"),
+    told("api_requests", "counter", "Requests to an API by status of the answer"),
+    seconds("api_wait", "counter", "Time waited for an API by reason"),
+    told("rows", "counter", "Rows by table and effect"),
+    told("match_score", "histogram", "Scores of matches by subject and outcome"),
+    seconds("clip", "histogram", "Time by step of working on a clip"),
 ];
 
+fn add(registry: &mut Registry, name: &str, metric: &(impl Metric + Clone)) {
+    let Some(described) = DESCRIBED.iter().find(|described| described.name == name) else {
+        // `every_metric_is_told_even_without_a_sample` fails first.
+        return registry.register(name, "", metric.clone());
+    };
+    if described.in_seconds {
+        registry.register_with_unit(name, described.help, Unit::Seconds, metric.clone());
+    } else {
+        registry.register(name, described.help, metric.clone());
+    }
+}
+
+/// The encoder leaves out families without a sample. They are told all the same: whoever looks for a name finds it, and what
+/// it means.
 fn with_empty_families(mut text: String) -> String {
     let end = text.rfind("# EOF").unwrap_or(text.len());
-    let missing: String = MAY_BE_EMPTY
-        .iter()
-        .filter(|(name, kind, _)| !text.contains(&format!("# TYPE {name} {kind}\n")))
-        .map(|(name, kind, help)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"))
-        .collect();
+    let mut missing = String::new();
+    for Described { name, kind, in_seconds, help } in DESCRIBED {
+        let unit = if in_seconds { "_seconds" } else { "" };
+        let kind_line = format!("# TYPE reprise_{name}{unit} {kind}\n");
+        if !text.contains(&kind_line) {
+            missing.push_str(&format!("# HELP reprise_{name}{unit} {help}.\n{kind_line}"));
+        }
+    }
     text.insert_str(end, &missing);
     text
 }
@@ -206,5 +235,26 @@ fn with_empty_families(mut text: String) -> String {
 impl Default for Metrics {
     fn default() -> Self {
         Metrics::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_told_even_without_a_sample() {
+        let metrics = Metrics::new();
+        metrics.clip.get_or_create(&StepLabel::new("decode")).observe(0.1);
+        let text = metrics.encode().expect("encodes");
+        for Described { name, kind, in_seconds, help } in DESCRIBED {
+            let unit = if in_seconds { "_seconds" } else { "" };
+            let lines = [format!("# TYPE reprise_{name}{unit} {kind}\n"), format!("# HELP reprise_{name}{unit} {help}.\n")];
+            for line in lines {
+                assert_eq!(text.matches(&line).count(), 1, "{line}");
+            }
+        }
+        assert!(text.ends_with("# EOF\n"));
+        assert_eq!(text.matches("# TYPE ").count(), DESCRIBED.len() + 1, "and the build");
     }
 }

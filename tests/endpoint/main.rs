@@ -1,1 +1,406 @@
-fn main() {}
+//! The endpoint as others see it: the real actor, supervised, on a free port, over real sockets.
+
+mod client;
+mod fakes;
+
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use client::{Answer, ask, eventually, get, listen};
+use fakes::{PARTITIONS, Stage, groups};
+use reprise::config::Secret;
+use reprise::mailbox::TopicPartition;
+use reprise::observe::endpoint::{AddressSlot, Endpoint, EndpointOptions, EndpointSources, factory};
+use reprise::observe::metrics::{
+    ActorLabel, ApiLabel, ApiWaitLabel, DeadLabel, LagLabel, MatchLabel, OutcomeLabel, RowLabel, StageLabel, StepLabel,
+};
+use reprise::records::{DeadLetter, DeadReason, Topic, now_micros};
+use reprise::supervision::{ChildSpec, Control, Exit, Tree};
+
+const TOKEN: &str = "a-token";
+
+/// A whole service made of fakes, with the real endpoint in its tree.
+struct Service {
+    stage: Stage,
+    slot: AddressSlot,
+    address: SocketAddr,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stage.board.control("root", Control::Drain);
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn start(token: &str) -> Service {
+    let service = launch(any_port(), token);
+    eventually("ready", || get(service.address, "/readyz").status == 200);
+    service
+}
+
+fn launch(listen: SocketAddr, token: &str) -> Service {
+    let stage = Stage::new();
+    let slot = launch_in(&stage, listen, token);
+    eventually("listening", || slot.get().is_some());
+    let address = slot.get().expect("it listens");
+    Service { stage, slot, address }
+}
+
+fn launch_in(stage: &Stage, listen: SocketAddr, token: &str) -> AddressSlot {
+    let sources = EndpointSources {
+        board: stage.board.clone(),
+        metrics: stage.metrics.clone(),
+        mailbox: stage.mailbox.clone(),
+        store: stage.store.clone(),
+        groups: groups(),
+        run_id: "test".to_owned(),
+    };
+    let endpoint = Endpoint::new(EndpointOptions { listen, token: Secret::new(token) }, sources);
+    let slot = endpoint.address();
+    let spec = stage.tree(vec![ChildSpec::worker("endpoint", factory(endpoint))]);
+    let board = stage.board.clone();
+    thread::spawn(move || {
+        actix_rt::System::new().block_on(async move {
+            let mut tree = Tree::start(spec, &board);
+            tree.ended().await
+        })
+    });
+    slot
+}
+
+fn order(service: &Service, path: &str) -> Answer {
+    ask(service.address, "POST", path, &[&format!("Authorization: Bearer {TOKEN}")])
+}
+
+fn actor(service: &Service, name: &str) -> serde_json::Value {
+    let answer = get(service.address, "/api/actors").json();
+    let actors = answer["actors"].as_array().expect("a list").clone();
+    actors.into_iter().find(|actor| actor["name"] == name).unwrap_or_else(|| panic!("no {name} in {answer}"))
+}
+
+#[test]
+fn every_route_answers_with_its_type() {
+    let service = start(TOKEN);
+    for (path, kind) in [
+        ("/", "text/html"),
+        ("/assets/style.css", "text/css"),
+        ("/assets/main.js", "text/javascript"),
+        ("/metrics", "application/openmetrics-text; version=1.0.0"),
+        ("/livez", "application/json"),
+        ("/readyz", "application/json"),
+        ("/api/actors", "application/json"),
+        ("/api/topics", "application/json"),
+        ("/api/dead-letters", "application/json"),
+        ("/api/records", "application/json"),
+        ("/api/summary", "application/json"),
+    ] {
+        let answer = get(service.address, path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.headers["content-type"].starts_with(kind), "{path}: {:?}", answer.headers);
+        assert_eq!(ask(service.address, "HEAD", path, &[]).status, 200, "{path} for HEAD");
+        assert_eq!(ask(service.address, "DELETE", path, &[]).status, 405, "{path} for DELETE");
+    }
+    let missing = get(service.address, "/api/nothing");
+    assert_eq!(missing.status, 404);
+    assert!(missing.body.contains("/api/actors"), "a wrong path is told the right ones: {}", missing.body);
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let service = start("");
+    let page = get(service.address, "/").body;
+    let mut files: Vec<String> = vec![page.clone()];
+    for name in ["style.css", "main.js", "dom.js", "format.js", "tree.js", "panels.js", "controls.js"] {
+        files.push(get(service.address, &format!("/assets/{name}")).body);
+    }
+    for text in &files {
+        let foreign = text.replace("http://www.w3.org/", "");
+        assert!(!foreign.contains("http://") && !foreign.contains("https://"), "a foreign address in the page");
+        assert!(!text.contains("innerHTML") && !text.contains("insertAdjacentHTML"), "text must stay text");
+    }
+    assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" onclick="), "the policy forbids inline");
+}
+
+#[test]
+fn every_answer_carries_the_security_headers() {
+    let service = start(TOKEN);
+    for path in ["/", "/metrics", "/api/actors", "/nowhere"] {
+        let headers = get(service.address, path).headers;
+        let policy = &headers["content-security-policy"];
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{path}");
+        assert_eq!(headers["x-frame-options"], "DENY", "{path}");
+        assert_eq!(headers["cache-control"], "no-store", "{path}");
+        assert!(!headers.keys().any(|name| name.starts_with("access-control")), "{path}: other origins have no business here");
+    }
+}
+
+#[test]
+fn a_foreign_host_name_is_refused() {
+    let service = start(TOKEN);
+    assert_eq!(ask(service.address, "GET", "/api/actors", &["Host: evil.example:9464"]).status, 403);
+    assert_eq!(ask(service.address, "GET", "/api/actors", &["Host: localhost:1"]).status, 200);
+}
+
+#[test]
+fn controls_need_the_token() {
+    let service = start(TOKEN);
+    let path = "/api/actors/tracks/restart";
+    let missing = ask(service.address, "POST", path, &[]);
+    assert_eq!((missing.status, missing.headers["www-authenticate"].as_str()), (401, "Bearer realm=\"reprise\""));
+    assert_eq!(ask(service.address, "POST", path, &["Authorization: Bearer wrong"]).status, 401);
+    assert_eq!(ask(service.address, "POST", path, &["Authorization: Basic YTpi"]).status, 401);
+    assert_eq!(actor(&service, "tracks")["restarts"], 0);
+    assert_eq!(order(&service, path).status, 202);
+    eventually("a second life", || actor(&service, "tracks")["generation"] == 2);
+    assert_eq!(actor(&service, "tracks")["exits"][0]["kind"], "operator");
+}
+
+#[test]
+fn without_a_configured_token_controls_are_off() {
+    let service = start("");
+    for headers in [&[][..], &["Authorization: Bearer "], &["Authorization: Bearer x"]] {
+        let answer = ask(service.address, "POST", "/api/actors/tracks/restart", headers);
+        assert_eq!(answer.status, 403);
+        assert!(answer.body.contains("observe.token"), "{}", answer.body);
+    }
+}
+
+#[test]
+fn wrong_orders_are_told_what_is_right() {
+    let service = start(TOKEN);
+    let unknown = order(&service, "/api/actors/nobody/restart");
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.json()["known"].as_array().expect("names").iter().any(|name| name == "tracks"));
+    assert_eq!(order(&service, "/api/actors/tracks/dance").status, 404);
+    assert_eq!(order(&service, "/api/actors/root/restart").status, 409, "the root has nobody to start it again");
+}
+
+#[test]
+fn pause_and_resume_show() {
+    let service = start(TOKEN);
+    assert_eq!(order(&service, "/api/actors/audio/pause").status, 202);
+    eventually("paused", || actor(&service, "audio")["state"] == "paused");
+    assert_eq!(get(service.address, "/readyz").status, 200, "an operator's pause is no fault");
+    assert_eq!(order(&service, "/api/actors/audio/resume").status, 202);
+    eventually("running", || actor(&service, "audio")["state"] == "running");
+}
+
+#[test]
+fn readiness_says_what_is_missing_and_why() {
+    let service = start(TOKEN);
+    let unready = |what: &str| {
+        let answer = get(service.address, "/readyz");
+        let list = answer.json()["not_ready"].clone();
+        let found = list.as_array().expect("a list").iter().find(|item| item["what"] == what).cloned();
+        (answer.status, found.map(|item| item["why"].as_str().unwrap_or_default().to_owned()).unwrap_or_default())
+    };
+    let tracks = service.stage.puppet("tracks");
+    tracks.wait(Some("spotify: rate limit"), None);
+    eventually("waiting", || actor(&service, "tracks")["state"] == "waiting");
+    assert_eq!(unready("tracks").0, 200, "a rate limit is nobody's fault");
+    tracks.wait(Some("mailbox: no broker"), None);
+    eventually("not ready", || unready("tracks") == (503, "mailbox: no broker".to_owned()));
+    tracks.wait(None, None);
+    eventually("ready again", || unready("tracks").0 == 200);
+    service.stage.store.break_with(Some("connection refused"));
+    eventually("no database", || unready("database") == (503, "connection refused".to_owned()));
+    service.stage.store.break_with(None);
+    service.stage.mailbox.break_with(Some("brokers down"));
+    eventually("no mailbox", || unready("mailbox") == (503, "brokers down".to_owned()));
+    service.stage.mailbox.break_with(None);
+    eventually("ready again", || unready("mailbox").0 == 200);
+    service.stage.puppet("audio").fail(Exit::Stopped("no such codec".to_owned()));
+    eventually("failed", || unready("audio").1.contains("no such codec"));
+    assert_eq!(get(service.address, "/livez").status, 200, "one failed actor is no reason to kill the process");
+    let answers = get(service.address, "/api/actors").json()["answers"].clone();
+    assert_eq!(answers["healthy"]["text"], "No: audio failed");
+    assert!(answers["failed"]["detail"].as_str().expect("a reason").contains("no such codec"));
+}
+
+#[test]
+fn topics_show_lag_and_ledger_by_group() {
+    let service = start(TOKEN);
+    let at = TopicPartition { topic: Topic::MusicTopTracks, partition: 4 };
+    for _ in 0..10 {
+        service.stage.mailbox.push(at, String::new(), b"{}".to_vec(), None);
+    }
+    service.stage.mailbox.work_off("reprise.audio", at, 7);
+    let group = |stage: &str| {
+        let topics = get(service.address, "/api/topics").json()["topics"].clone();
+        let topic = topics.as_array()?.iter().find(|topic| topic["topic"] == "music_top_tracks")?.clone();
+        topic["groups"].as_array()?.iter().find(|group| group["stage"] == stage).cloned()
+    };
+    eventually("the lag shows", || group("audio").is_some_and(|audio| audio["lag"] == 3));
+    let audio = group("audio").expect("a reader");
+    assert_eq!((&audio["ledger"]["consumed"], &audio["balanced"]), (&7.into(), &true.into()));
+    assert_eq!(audio["partitions"][4], serde_json::json!({"partition": 4, "committed": 7, "lag": 3}));
+    assert_eq!(group("artists").expect("a reader")["lag"], 10, "never committed: everything waits");
+    assert_eq!(actor(&service, "audio")["lag"], 3);
+}
+
+#[test]
+fn a_dead_letter_can_be_looked_into() {
+    let service = start(TOKEN);
+    service.stage.mailbox.append(
+        2,
+        DeadLetter {
+            stage: "audio".into(),
+            reason: DeadReason::new("undecodable", "no JSON"),
+            origin_topic: "music_top_tracks".into(),
+            origin_partition: 1,
+            origin_offset: 3,
+            origin_time: now_micros(),
+            origin_key: "key".into(),
+            payload_base64: DeadLetter::encode_payload(b"<script>"),
+        },
+    );
+    let first = || get(service.address, "/api/dead-letters?limit=1").json()["dead_letters"][0].clone();
+    eventually("it shows", || first()["payload"] == "<script>");
+    assert_eq!((&first()["reason"], &first()["origin"]), (&"undecodable".into(), &"music_top_tracks/1/3".into()));
+    assert_eq!(get(service.address, "/api/dead-letters?limit=x").status, 400);
+}
+
+#[test]
+fn the_stream_tells_a_change_at_once() {
+    let service = start(TOKEN);
+    let crash = service.stage.puppet("load").clone();
+    let heard = listen(service.address, "/api/events", |heard| {
+        if heard.contains("event: snapshot") && !heard.contains("event: change") {
+            crash.crash();
+        }
+        // A quick restart may be over between two looks: then the new incarnation is the change.
+        heard.contains("event: change\ndata: {\"name\":\"load\"")
+    });
+    assert!(heard.contains("text/event-stream"), "{heard}");
+}
+
+#[test]
+fn it_goes_on_answering_while_actors_crash() {
+    let service = start(TOKEN);
+    for round in 0..30 {
+        for name in ["tracks", "audio", "load"] {
+            service.stage.puppet(name).crash();
+        }
+        assert_eq!(get(service.address, "/metrics").status, 200, "round {round}");
+        assert_eq!(get(service.address, "/api/actors").status, 200, "round {round}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    eventually("restarts are counted", || {
+        let text = get(service.address, "/metrics").body;
+        text.contains("reprise_actor_restarts_total{actor=\"audio\",reason=\"panic\"}")
+    });
+}
+
+#[test]
+fn its_own_restart_refuses_nobody_and_keeps_the_port() {
+    let service = start(TOKEN);
+    for round in 1..=3 {
+        assert_eq!(order(&service, "/api/actors/endpoint/restart").status, 202, "round {round}");
+        assert_eq!(get(service.address, "/livez").status, 200, "connections queue while it is away");
+        eventually("the next life", || actor(&service, "endpoint")["generation"] == round + 1);
+    }
+    assert_eq!(service.slot.get(), Some(service.address));
+}
+
+#[test]
+fn an_occupied_port_is_named_and_taken_once_it_is_free() {
+    let occupied = TcpListener::bind(any_port()).expect("a free port");
+    let address = occupied.local_addr().expect("bound");
+    let stage = Stage::new();
+    let slot = launch_in(&stage, address, TOKEN);
+    let reason = || stage.board.actor("endpoint").and_then(|report| report.reason).unwrap_or_default();
+    eventually("it says so", || reason().contains(&address.to_string()) && reason().contains("observe.listen"));
+    assert_eq!(slot.get(), None);
+    drop(occupied);
+    eventually("it listens", || slot.get() == Some(address));
+}
+
+/// Every label value a full deployment uses, once.
+fn touch_everything(stage: &Stage) {
+    let metrics = &stage.metrics;
+    for group in groups() {
+        let name = group.stage.as_str();
+        for outcome in ["emitted", "superseded", "dead_lettered"] {
+            metrics.records.get_or_create(&OutcomeLabel::new(name, outcome)).inc();
+        }
+        metrics.batch.get_or_create(&StageLabel::new(name)).observe(0.1);
+        metrics.actor_busy.get_or_create(&ActorLabel::new(name)).inc_by(0.1);
+        metrics.actor_mailbox_depth.get_or_create(&ActorLabel::new(name)).set(1);
+        for reason in ["undecodable", "required_field", "poison"] {
+            metrics.dead_letters.get_or_create(&DeadLabel::new(name, reason)).inc();
+        }
+        for topic in &group.topics {
+            for partition in 0..PARTITIONS {
+                let label = LagLabel::new(topic.default_name(), &partition.to_string(), &group.group);
+                metrics.lag.get_or_create(&label).set(3);
+            }
+        }
+    }
+    for api in ["spotify", "lastfm", "deezer", "itunes", "embed", "musicbrainz", "clips"] {
+        for status in ["200", "404", "429", "500", "timeout"] {
+            metrics.api_requests.get_or_create(&ApiLabel::new(api, status)).inc();
+        }
+        for reason in ["limiter", "retry_after", "backoff", "quota", "breaker"] {
+            metrics.api_wait.get_or_create(&ApiWaitLabel::new(api, reason)).inc_by(0.1);
+        }
+    }
+    for table in reprise::store::TABLES {
+        for effect in ["inserted", "updated", "unchanged", "superseded"] {
+            metrics.rows.get_or_create(&RowLabel::new(table, effect)).inc();
+        }
+    }
+    for subject in ["artist", "track"] {
+        for outcome in ["accepted", "rejected"] {
+            metrics.match_score.get_or_create(&MatchLabel::new(subject, outcome)).observe(0.9);
+        }
+    }
+    for step in ["resolve", "download", "decode", "analyze"] {
+        metrics.clip.get_or_create(&StepLabel::new(step)).observe(0.1);
+    }
+}
+
+#[test]
+fn every_metric_of_the_contract_is_there_and_their_number_is_bounded() {
+    let service = start(TOKEN);
+    touch_everything(&service.stage);
+    service.stage.puppet("tracks").crash();
+    eventually("a restart", || actor(&service, "tracks")["restarts"] == 1);
+    let text = get(service.address, "/metrics").body;
+    for name in [
+        "reprise_actor_up{actor=",
+        "reprise_actor_restarts_total{actor=\"tracks\",reason=\"panic\"} 1",
+        "reprise_actor_heartbeat_age_seconds{actor=",
+        "reprise_actor_mailbox_depth{actor=",
+        "reprise_actor_busy_seconds_total{actor=",
+        "reprise_records_total{stage=\"load\",outcome=\"emitted\"}",
+        "reprise_batch_seconds_bucket{",
+        "reprise_batch_seconds_count{stage=\"audio\"}",
+        "reprise_consumer_lag{topic=\"music_transformed\",partition=\"5\",group=\"reprise.load\"} 3",
+        "reprise_dead_letters_total{stage=\"audio\",reason=\"poison\"}",
+        "reprise_api_requests_total{api=\"spotify\",status=\"429\"}",
+        "reprise_api_wait_seconds_total{api=\"spotify\",reason=\"quota\"}",
+        "reprise_rows_total{table=\"songs\",effect=\"inserted\"}",
+        "reprise_match_score_bucket{",
+        "reprise_clip_seconds_bucket{",
+        "reprise_build_info{version=",
+    ] {
+        assert!(text.contains(name), "{name} is missing");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(series < 500, "{series} series");
+}
+
+#[test]
+fn the_summary_counts_rows() {
+    let service = start(TOKEN);
+    service.stage.store.add_rows("songs", 12);
+    eventually("rows show", || get(service.address, "/api/summary").json()["rows"]["songs"] == 12);
+}
