@@ -207,4 +207,26 @@ mod tests {
         .expect("valid");
         assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
     }
+
+    #[test]
+    fn the_example_file_explains_every_key_and_states_its_default() {
+        let text = include_str!("../../reprise.example.toml");
+        let example: Table = toml::from_str(text).expect("valid TOML");
+        let defaults = Table::try_from(Config::default()).expect("a table");
+        assert_eq!(paths("", &example), paths("", &defaults), "keys of the example and keys there are");
+        assert_eq!(toml::from_str::<Config>(text).expect("a valid configuration"), Config::default());
+        for optional in ["instance", "replication", "aliases"] {
+            assert!(text.contains(&format!("# {optional} = ")), "{optional} has no default and stands as a comment");
+        }
+    }
+
+    fn paths(prefix: &str, table: &Table) -> Vec<String> {
+        table
+            .iter()
+            .flat_map(|(key, value)| match value {
+                Value::Table(inner) if !inner.is_empty() => paths(&format!("{prefix}{key}."), inner),
+                _ => vec![format!("{prefix}{key}")],
+            })
+            .collect()
+    }
 }

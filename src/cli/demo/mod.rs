@@ -52,8 +52,7 @@ pub(super) struct DemoArgs {
 
 pub(super) fn run(args: &DemoArgs, json: bool, configured: &Config) -> anyhow::Result<ExitCode> {
     let run_id = logging::run_id();
-    let quiet =
-        if std::env::var_os("REPRISE__LOG__LEVEL").is_some() { None } else { Some(QUIET) };
+    let quiet = if std::env::var_os("REPRISE__LOG__LEVEL").is_some() { None } else { Some(QUIET) };
     let guard = logging::start(configured, &run_id, quiet)?;
     let started = Instant::now();
     let fault_rate = if args.no_faults { 0.0 } else { FAULT_RATE };
