@@ -74,13 +74,13 @@ step "tests" cargo test --release --locked --no-fail-fast
 if [ -e tests/simulation.rs ]; then
     step "simulation, $seeds seeds" env REPRISE_SIM_SEEDS="$seeds" cargo test --release --locked --test simulation -- --nocapture
 fi
-if [ -e tests/dashboard/check.py ]; then
-    if command -v chromium >/dev/null || { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; }; then
-        step "dashboard in Chromium" python3 tests/dashboard/check.py target/release/reprise
-    else
-        not_run+=("the dashboard in Chromium: no chromium here")
-    fi
+if command -v chromium >/dev/null || { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && {
+    apt-get update -qq >/dev/null 2>&1 || true
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1
+}; }; then
+    step "dashboard in Chromium" env PREVIEW=target/release/examples/dashboard_preview tests/dashboard/run.sh
+else
+    not_run+=("the dashboard in Chromium: no chromium to be had here")
 fi
 if [ -e tests/chaos.rs ] && [ "$chaos_minutes" != 0 ]; then
     if [ -n "${REPRISE_TEST_KAFKA:-}" ] && [ -n "${REPRISE_TEST_POSTGRES:-}" ]; then
