@@ -1,5 +1,25 @@
-//! `reprise`: a supervised, restart-tolerant music ETL.
-#![doc = "The map of the house follows as the rooms are built."]
+//! `reprise`: a supervised, restart-tolerant music ETL. Any part can be killed, restarted or replayed, and the database comes
+//! out the same.
+//!
+//! ```text
+//! scheduler, search -> music_queries -> tracks -> music_top_tracks -+-> artists   -> artist_genres --------+
+//!                                                                   +-> listeners -> lastfm_artist --------+
+//!                                                                   +-> audio     -> music_audio_features -+
+//!                                                                   +--------------------------------------+-> transform
+//!                                     six tables <- load <- music_transformed (compacted) <---------------------+
+//! ```
+//!
+//! The map of the house, from the pure core to the shell:
+//! - [`records`]: the data contract, one file a topic; [`dsp`]: a clip in, its features out; [`matching`]: are these two names
+//!   the same; [`transform`]: raw record in, rows out. Pure, with laws for tests.
+//! - [`mailbox`]: durable topics between actor groups, on Kafka or SQLite; [`store`]: the database, on PostgreSQL or SQLite.
+//! - [`supervision`]: restarts, watchdog, escalation, status board; [`stage`]: the one actor that runs every
+//!   [`stage::Processor`]; [`pool`]: the threads that analyse clips.
+//! - [`extract`]: what the music APIs are asked; [`load`]: the writer.
+//! - [`service`]: everything put together from the [`config`]; [`observe`]: metrics, dashboard, logs; [`sandbox`]: stand-in
+//!   APIs; [`cli`]: one file a command.
+//!
+//! Dependencies point one way: `cli -> service -> (extract, transform, load) -> stage -> (supervision, mailbox) -> records`.
 
 pub mod cli;
 pub mod config;
