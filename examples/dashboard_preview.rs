@@ -1,5 +1,5 @@
 //! The dashboard over a made-up pipeline, to look at it while changing it, and to test it in a browser without any server:
-//! `cargo run --example dashboard_preview -- [idle|busy|failed] [PORT]`. The token of the controls is `let-me-in`.
+//! `cargo run --example dashboard_preview -- [idle|busy|failed|hostile] [PORT]`. The token of the controls is `let-me-in`.
 
 #[path = "../tests/endpoint/fakes.rs"]
 mod fakes;
@@ -78,12 +78,15 @@ const SONGS: [(&str, &str, &str); 8] = [
     ("Feeling Good", "Nina Simone", "jazz"),
     ("Teardrop", "Massive Attack", "trip hop"),
     ("Weird Fishes / Arpeggi", "Radiohead", "art rock"),
-    ("<img src=x onerror=alert(1)>", "Bobby \"Tables\" <b>", "injection"),
+    ("Hoppípolla", "Sigur Rós", "post-rock"),
     ("So What", "Miles Davis", "cool jazz"),
     ("Hyperballad", "Björk", "art pop"),
-    ("夜に駆ける", "YOASOBI", "j-pop"),
+    ("Água de Beber", "Astrud Gilberto", "bossa nova"),
     ("Gymnopédie No. 1", "Erik Satie", "classical"),
 ];
+
+/// What the outside world may send, and the page must not obey.
+const HOSTILE: (&str, &str, &str) = ("<img src=x onerror=alert(1)>", "Bobby \"Tables\" <b>", "<script>alert(2)</script>");
 
 impl Play {
     fn new(stage: Arc<Stage>, mood: &str) -> Play {
@@ -101,6 +104,9 @@ impl Play {
             if tick == 20 {
                 self.stage_directions();
             }
+            if tick % 150 == 100 && self.mood == "busy" {
+                self.stage.puppet("artists").crash();
+            }
             thread::sleep(TICK);
         }
     }
@@ -111,8 +117,7 @@ impl Play {
             "busy" => {
                 self.stage
                     .puppet("listeners")
-                    .wait(Some("lastfm: rate limit of 5 requests a second"), Some(now_micros() + 42 * second));
-                self.stage.puppet("artists").crash();
+                    .wait(Some("lastfm: rate limit of 5 requests a second"), Some(now_micros() + 600 * second));
             }
             "failed" => {
                 self.stage
@@ -120,7 +125,7 @@ impl Play {
                     .fail(Exit::Stopped("the clip directory /var/lib/reprise/clips is not writable".into()));
                 self.stage
                     .puppet("load")
-                    .wait(Some("database: connection to db.internal:5432 refused"), Some(now_micros() + 30 * second));
+                    .wait(Some("database: connection to db.internal:5432 refused"), Some(now_micros() + 600 * second));
                 self.stage.store.break_with(Some("connection to db.internal:5432 refused"));
             }
             _ => {}
@@ -177,7 +182,8 @@ impl Play {
 
     fn row(&mut self) -> Row {
         let number = self.rng.random_range(0..SONGS.len());
-        let (title, artist, genre) = SONGS[number];
+        let hostile = self.mood == "hostile" && number % 2 == 0;
+        let (title, artist, genre) = if hostile { HOSTILE } else { SONGS[number] };
         let (song_id, artist_id) = (format!("song{number:018}"), format!("artist{number:016}"));
         match self.rng.random_range(0..6) {
             0 => Row::ArtistName(ArtistNameRow { artist_id, artist_name: artist.into() }),

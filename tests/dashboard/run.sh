@@ -14,7 +14,7 @@ if [ -z "$preview" ]; then
   cargo build --quiet --release --example dashboard_preview
   preview=${CARGO_TARGET_DIR:-target}/release/examples/dashboard_preview
 fi
-"$preview" busy "$port" >/dev/null 2>&1 &
+"$preview" hostile "$port" >/dev/null 2>&1 &
 trap 'kill $! 2>/dev/null' EXIT
 for _ in $(seq 100); do
   python3 -c "import urllib.request as u; u.urlopen('http://127.0.0.1:$port/livez')" 2>/dev/null && break

@@ -26,8 +26,8 @@ def main():
             overflow = browser.ask("document.documentElement.scrollWidth - innerWidth")
             if overflow > 0:
                 print(f"{view}: the page is {overflow} px wider than the window", file=sys.stderr)
-            browser.screenshot(os.path.join(directory, f"{name}-{view}.png"))
-            print(f"{name}-{view}.png")
+            browser.screenshot(os.path.join(directory, f"{name}-{view}.jpg"))
+            print(f"{name}-{view}.jpg")
 
 
 if __name__ == "__main__":

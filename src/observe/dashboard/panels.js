@@ -101,9 +101,9 @@ function makeLetter(letter) {
 const EVENTS_KEPT = 50;
 
 export function showChange(change, at) {
-  const from = change.from && change.from !== change.to ? `${change.from} → ` : "";
+  const told = change.from === change.to ? `started anew, ${change.to}` : [change.from, change.to].filter(Boolean).join(" → ");
   const line = h("li", { class: "fresh" }, h("time", { text: clock(at) }),
-    h("p", {}, h("b", { text: change.name }), ` ${from}${change.to}`, change.reason ? `: ${change.reason}` : ""));
+    h("p", {}, h("b", { text: change.name }), ` ${told}`, change.reason ? `: ${change.reason}` : ""));
   the("events").prepend(line);
   while (the("events").children.length > EVENTS_KEPT) the("events").lastElementChild.remove();
   the("no-events").hidden = true;

@@ -87,8 +87,12 @@ pub struct Change {
     pub from: Option<&'static str>,
     /// Its state now.
     pub to: &'static str,
-    /// Why.
+    /// Why it is in this state; of an incarnation that runs, how the one before it ended.
     pub reason: Option<String>,
+}
+
+fn last_end(report: &ActorReport) -> Option<String> {
+    report.exits.last().map(|exit| exit.reason.clone())
 }
 
 /// What changed between two looks at the board. A new incarnation is a change even if both looks saw `running`.
@@ -103,7 +107,7 @@ pub fn changes(before: &[ActorReport], now: &[ActorReport]) -> Vec<Change> {
                 name: report.name.clone(),
                 from: earlier.map(|earlier| earlier.state),
                 to: report.state,
-                reason: report.reason.clone(),
+                reason: report.reason.clone().or_else(|| last_end(report).filter(|_| earlier.is_some())),
             });
         }
     }
