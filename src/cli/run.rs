@@ -1,15 +1,15 @@
 //! `reprise run`: the supervised service.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::search::enqueue_all;
 use super::{Usage, logging};
 use crate::config::{Config, MailboxKind};
-use crate::mailbox::{InstanceLock, InstanceSlot, instance_name};
-use crate::service::{Service, ServiceOptions, StageName, Stop};
+use crate::mailbox::{InstanceLock, InstanceSlot, MailboxError, instance_name};
+use crate::service::{Running, Service, ServiceOptions, StageName, Stop};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -89,12 +89,8 @@ fn warn_of_missing(service: &Service) {
 }
 
 async fn serve(service: Service, once: bool) -> anyhow::Result<Stop> {
-    if once {
-        let (mailbox, queries) = (service.clone(), service.config().queries.clone());
-        tokio::task::spawn_blocking(move || enqueue_all(&mailbox, &queries)).await??;
-    }
     let mut running = service.start();
-    let stop = if once { running.until_drained().await } else { running.until_signal().await };
+    let stop = if once { once_through(&service, &mut running).await? } else { running.until_signal().await };
     slog_scope::info!("Stopping."; "because" => format!("{stop:?}"));
     if matches!(stop, Stop::GaveUp(_)) {
         return Ok(stop);
@@ -104,3 +100,28 @@ async fn serve(service: Service, once: bool) -> anyhow::Result<Stop> {
         worse => Ok(worse),
     }
 }
+
+/// The configured queries, from the search to the database. A broker or database that is away is waited for here as well.
+async fn once_through(service: &Service, running: &mut Running) -> anyhow::Result<Stop> {
+    if let Some(stop) = running.until_prepared().await {
+        return Ok(stop);
+    }
+    loop {
+        let (mailbox, queries) = (service.clone(), service.config().queries.clone());
+        let enqueued = tokio::task::spawn_blocking(move || enqueue_all(&mailbox, &queries)).await?;
+        match enqueued {
+            Ok(()) => return Ok(running.until_drained().await),
+            Err(error) if matches!(error.downcast_ref(), Some(MailboxError::Unavailable(_))) => {
+                slog_scope::warn!("Waiting to enqueue the queries."; "reason" => format!("{error:#}"));
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            stop = running.until_signal() => return Ok(stop),
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+/// Between two attempts at a mailbox that is away.
+const PAUSE: Duration = Duration::from_secs(1);

@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::logging;
 use crate::config::Config;
 use crate::extract::options::QueryOptions;
-use crate::extract::scheduler::{once, outgoing};
+use crate::extract::scheduler::{once, outgoing, unfinished_requests};
 use crate::mailbox::{Mailbox, SessionSpec};
 use crate::records::{SearchRequest, now_micros};
-use crate::service::{Service, open_mailbox};
+use crate::service::{Service, StageName, open_mailbox};
 
 /// Arguments of `search`.
 #[derive(Debug, Args)]
@@ -65,10 +65,19 @@ pub(super) fn run(args: &SearchArgs, json: bool, config: &Config) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// Enqueues every configured query once, now.
+/// Enqueues every configured query once, now; but one that an earlier run left unfinished goes on where it stands.
 pub(super) fn enqueue_all(service: &Service, queries: &[QueryOptions]) -> anyhow::Result<()> {
-    let requests = once(now_micros(), queries);
+    service.mailbox.create_topics(service.config().kafka.partitions)?;
+    let unfinished = unfinished_requests(&*service.mailbox, &StageName::Tracks.group())?;
+    let mut requests = once(now_micros(), queries);
+    requests.retain(|request| !unfinished.iter().any(|id| same_query(id, &request.request_id)));
     enqueue(&*service.mailbox, service.config().kafka.partitions, requests, service.run_id())
+}
+
+/// Ids of one query differ in the time at their end.
+fn same_query(one: &str, other: &str) -> bool {
+    let query = |id: &str| id.rsplit_once('/').map(|(query, _)| query.to_owned());
+    query(one).is_some() && query(one) == query(other)
 }
 
 fn enqueue(mailbox: &dyn Mailbox, partitions: i32, requests: Vec<SearchRequest>, run_id: &str) -> anyhow::Result<()> {

@@ -47,6 +47,16 @@ impl Running {
         }
     }
 
+    /// Runs until topics and tables are there; answers how it ended if it ended before.
+    pub async fn until_prepared(&mut self) -> Option<Stop> {
+        let service = self.service.clone();
+        tokio::select! {
+            end = self.tree.ended() => Some(ended(end)),
+            () = signal() => Some(Stop::Asked),
+            failed = prepared(service) => failed,
+        }
+    }
+
     /// Runs until everything is worked off, a signal, or until the root gives up or a child fails for good.
     pub async fn until_drained(&mut self) -> Stop {
         let service = self.service.clone();
@@ -79,11 +89,29 @@ fn ended(end: TreeEnd) -> Stop {
     }
 }
 
+/// A child that ended for good, with what it said.
+fn failed(service: &Service) -> Option<Stop> {
+    let failed = service.board.report().into_iter().find(|report| report.state == "failed")?;
+    Some(Stop::Failed(format!("{} {}", failed.name, failed.reason.unwrap_or_default())))
+}
+
+async fn prepared(service: Service) -> Option<Stop> {
+    loop {
+        if service.gate.borrow().is_some() {
+            return None;
+        }
+        if let Some(failed) = failed(&service) {
+            return Some(failed);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 async fn drained(service: Service) -> Stop {
     loop {
         tokio::time::sleep(LOOK).await;
-        if let Some(failed) = service.board.report().into_iter().find(|report| report.state == "failed") {
-            return Stop::Failed(format!("{} {}", failed.name, failed.reason.unwrap_or_default()));
+        if let Some(failed) = failed(&service) {
+            return failed;
         }
         if service.gate.borrow().is_none() {
             continue;
