@@ -90,7 +90,7 @@ fn warn_of_missing(service: &Service) {
 
 async fn serve(service: Service, once: bool) -> anyhow::Result<Stop> {
     let mut running = service.start();
-    let stop = if once { once_through(&service, &mut running).await? } else { running.until_signal().await };
+    let stop = if once { once_through(&service, &mut running).await? } else { forever(&mut running).await };
     slog_scope::info!("Stopping."; "because" => format!("{stop:?}"));
     if matches!(stop, Stop::GaveUp(_)) {
         return Ok(stop);
@@ -98,6 +98,14 @@ async fn serve(service: Service, once: bool) -> anyhow::Result<Stop> {
     match running.shut_down().await {
         Stop::Asked => Ok(stop),
         worse => Ok(worse),
+    }
+}
+
+/// Until a signal. What cannot be prepared (wrong credentials, a database of another make) no waiting mends: that ends it too.
+async fn forever(running: &mut Running) -> Stop {
+    match running.until_prepared().await {
+        Some(stop) => stop,
+        None => running.until_signal().await,
     }
 }
 

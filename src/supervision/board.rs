@@ -145,12 +145,18 @@ impl Board {
                 reason: exit.to_string(),
             };
             entry.exits.push_back(past);
+        });
+        self.metrics.actor_up.get_or_create(&ActorLabel::new(name)).set(0);
+    }
+
+    /// It will not be started again: only now is it stopped or failed, so that nobody takes a restart for an end.
+    pub(super) fn settled(&self, name: &str, exit: &Exit) {
+        self.change(name, |entry| {
             entry.set(match exit {
                 Exit::Normal | Exit::Killed => Base::Stopped,
                 other => Base::Failed(other.to_string()),
             });
         });
-        self.metrics.actor_up.get_or_create(&ActorLabel::new(name)).set(0);
     }
 
     pub(super) fn restarting(&self, name: &str, attempt: u32, at: i64, exit: &Exit) {

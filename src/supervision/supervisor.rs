@@ -131,6 +131,7 @@ impl Supervisor {
         retire(&name, life.arbiter, &self.launch.board);
         self.launch.board.ended(&name, &exit);
         if self.stopping.is_some() {
+            self.launch.board.settled(&name, &exit);
             self.stop_next(ctx);
             return;
         }
@@ -139,6 +140,7 @@ impl Supervisor {
             (Restart::Permanent | Restart::Transient, _) => true,
         };
         if !restart {
+            self.launch.board.settled(&name, &exit);
             slog_scope::info!("An actor ended."; "actor" => &name, "reason" => %exit);
             return;
         }
@@ -148,6 +150,7 @@ impl Supervisor {
     fn restart_child(&mut self, child: usize, exit: &Exit, progressed: bool, lived: Duration, ctx: &mut Context<Self>) {
         if self.too_many(exit, progressed) {
             let name = self.slots.get(child).map_or("", |slot| slot.spec.name.as_str());
+            self.launch.board.settled(name, exit);
             let Intensity { restarts, within } = self.spec.intensity;
             let why = format!(
                 "{}: child {name} {exit}; more than {restarts} restarts without progress within {} s",

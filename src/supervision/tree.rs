@@ -50,6 +50,7 @@ impl Tree {
                     Report::Started { running, .. } => watched.running(&label, running.control, running.abort),
                     Report::Ended { exit, .. } => {
                         watched.ended(&label, &exit);
+                        watched.settled(&label, &exit);
                         arbiter.stop();
                         let end = if exit == Exit::Normal { TreeEnd::Stopped } else { TreeEnd::GaveUp(exit.to_string()) };
                         // Nobody waits any more: nobody needs to know.
