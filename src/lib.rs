@@ -11,6 +11,7 @@ pub mod matching;
 pub mod observe;
 pub mod pool;
 pub mod records;
+pub mod replay;
 pub mod sandbox;
 pub mod service;
 pub mod stage;
