@@ -15,6 +15,9 @@ use super::{ReplayError, Report};
 /// Between two writes: longer does more again after a kill, shorter writes more.
 const EVERY: Duration = Duration::from_millis(250);
 
+/// A checkpoint this long untouched is forgotten: the topics have moved on, and the same words mean other records now.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What is left to do, and what was done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
@@ -43,8 +46,12 @@ impl Shelf {
         Shelf { path: dir.join(format!("replay-{name}.json")), written: None }
     }
 
-    /// What an interrupted replay left; `None` when there is none, or when it cannot be read.
+    /// What an interrupted replay left; `None` when there is none, or when it is stale or cannot be read.
     pub(super) fn load(&self, words: &str) -> Option<Checkpoint> {
+        let written = std::fs::metadata(&self.path).and_then(|metadata| metadata.modified()).ok()?;
+        if written.elapsed().is_ok_and(|age| age > STALE) {
+            return None;
+        }
         let text = std::fs::read(&self.path).ok()?;
         serde_json::from_slice::<Checkpoint>(&text).ok().filter(|found| found.words == words)
     }

@@ -48,10 +48,10 @@ pub enum ReplayError {
     #[error("{0}")]
     Refused(String),
     /// The topics cannot be read or appended to.
-    #[error("{0}")]
+    #[error(transparent)]
     Mailbox(#[from] MailboxError),
     /// The database cannot be written.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The place to go on from cannot be kept.
     #[error("{0}")]

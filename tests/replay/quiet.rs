@@ -92,7 +92,7 @@ fn from_an_offset_only_that_stretch_is_read() {
 #[test]
 fn what_a_replay_with_other_thresholds_finds_is_kept_for_later_rebuilds() {
     for rig in rigs() {
-        rig.publish(&tracks(0..20, 1_000, 0.85));
+        rig.publish(&tracks(0..20, 1_000, 0.87));
         let strict = [("REPRISE__MATCHING__ARTIST_THRESHOLD", "0.9")];
         rig.answer_with(&["run", "--once", "--only", "transform,load"], &strict);
         let with_figures = "SELECT CAST(count(*) AS BIGINT) AS value FROM artists WHERE total_listeners > 0";
