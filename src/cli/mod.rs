@@ -5,11 +5,13 @@
 
 mod analyze;
 mod audit;
+mod dead_letters;
 mod demo;
 mod doctor;
 mod logging;
 mod match_names;
 mod migrate;
+mod replay;
 mod run;
 mod sandbox;
 mod search;
@@ -66,6 +68,10 @@ enum Command {
     Doctor,
     /// The supervision tree of a running instance, in the terminal
     Status(status::StatusArgs),
+    /// Apply what stands in the topics to the database once more, beside a running service or without
+    Replay(replay::ReplayArgs),
+    /// What could not be used: list, show, retry after a fix, purge
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Counts in against counts out, referential checks, canonical digest of the database
     Audit(audit::AuditArgs),
     /// The stand-in APIs on their own
@@ -112,6 +118,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Topics(args) => topics::run(&args, json, &configured()?),
         Command::Doctor => doctor::run(json, &configured()?),
         Command::Status(args) => status::run(&args, json, &configured()?.observe.listen),
+        Command::Replay(args) => replay::run(&args, json, &configured()?),
+        Command::DeadLetters(args) => dead_letters::run(&args, json, &configured()?),
         Command::Audit(args) => audit::run(&args, json, &configured()?),
         Command::Sandbox(args) => sandbox::run(&args, json),
     }

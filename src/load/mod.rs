@@ -209,7 +209,11 @@ impl Item {
     }
 }
 
-fn change_of(message: &Message) -> Result<Change, DeadReason> {
+/// What a message of `music_transformed` changes in the database.
+///
+/// # Errors
+/// Why it cannot be used at all.
+pub fn change_of(message: &Message) -> Result<Change, DeadReason> {
     let parsed = parse::<Transformed>(&message.payload).map_err(|error| DeadReason::from(&error))?;
     let envelope = parsed.record;
     let version = envelope.version(envelope.body.revision).map_err(|error| DeadReason::from(&error))?;

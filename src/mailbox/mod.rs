@@ -10,6 +10,7 @@
 //! A [`Mailbox`] is shared and cheap to clone behind an `Arc`; a [`Session`] belongs to one stage and one thread, because
 //! all of its calls block. A session is consumer and producer in one, so that consume, produce and commit can be atomic.
 
+pub mod dead_letters;
 pub mod embedded;
 mod instance;
 pub mod kafka;

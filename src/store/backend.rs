@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::database::Database;
 use super::errors::Failure;
@@ -29,6 +30,15 @@ pub(super) trait Backend: fmt::Debug + Send + Sync {
 
     /// Sees what is committed at each statement: for writes that do not depend on what was read.
     fn write_through(&self, work: Work<'_>) -> Result<(), StoreError>;
+
+    /// As [`Store::beside`].
+    fn beside(&self) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// As [`Store::adopt`].
+    fn adopt(&self) -> Result<(), StoreError>;
+
+    /// As [`Store::discard_beside`].
+    fn discard_beside(&self) -> Result<(), StoreError>;
 }
 
 /// A store on one of the databases.
@@ -95,5 +105,17 @@ impl<B: Backend> Store for BackendStore<B> {
 
     fn summary(&self) -> Result<Summary, StoreError> {
         keep(|work| self.0.read(work), summary::summary)
+    }
+
+    fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {
+        self.0.beside()
+    }
+
+    fn adopt(&self) -> Result<(), StoreError> {
+        self.0.adopt()
+    }
+
+    fn discard_beside(&self) -> Result<(), StoreError> {
+        self.0.discard_beside()
     }
 }

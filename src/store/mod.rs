@@ -7,6 +7,7 @@
 //! One trait, two back ends (PostgreSQL and SQLite) that share the merge text; all calls block.
 
 mod backend;
+mod beside;
 mod check;
 mod database;
 mod digest;
@@ -112,6 +113,15 @@ pub struct Applied {
     pub effects: BTreeMap<&'static str, Effect>,
     /// For each change, in order: did it win (true: it is what the row now says by its source; false: superseded or already there)?
     pub won: Vec<bool>,
+    /// For each change, in order: is it what the row said already, by the same version?
+    pub same: Vec<bool>,
+}
+
+impl Applied {
+    /// Rows inserted, changed or removed.
+    pub fn rows_changed(&self) -> u64 {
+        self.effects.values().map(|effect| effect.inserted + effect.updated).sum()
+    }
 }
 
 /// What is known about one entity from one source.
@@ -232,6 +242,32 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`StoreError`].
     fn summary(&self) -> Result<Summary, StoreError>;
+
+    /// A database beside this one, to be filled while this one stays in use: an empty one, or what an unfinished rebuild
+    /// left there. Its tables are not made yet.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Err(StoreError::Setup(format!("{}: nothing can be built beside it", self.describe())))
+    }
+
+    /// Puts the rows and the loader's progress of the database beside in the place of this one's, in one transaction. The
+    /// epochs rise above both, so that a loader that was at work here claims anew and goes on where the other one stands.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. After an error nothing has changed.
+    fn adopt(&self) -> Result<(), StoreError> {
+        Err(StoreError::Setup(format!("{}: nothing was built beside it", self.describe())))
+    }
+
+    /// Removes the database beside, if there is one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn discard_beside(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Opens the store at `url` with the usual settings, see [`open`].

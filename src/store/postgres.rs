@@ -5,6 +5,7 @@
 //! a race costs time, never rows. A loader that goes silent in a transaction is cut off by the server.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -16,7 +17,7 @@ use super::database::Database;
 use super::errors::{Failure, classify_text};
 use super::options::{StoreOptions, public_url, secrets, without_secrets};
 use super::statement::Statement;
-use super::{MigrationReport, Store, StoreError, migrations};
+use super::{MigrationReport, Store, StoreError, beside, migrations};
 
 /// How often a batch is tried before the caller is told of a conflict. The second try has no other loader beside it, so that
 /// more is only needed against writers of another kind.
@@ -40,6 +41,8 @@ const MIGRATION_WAIT: Duration = Duration::from_secs(600);
 pub(super) struct Postgres {
     place: String,
     options: StoreOptions,
+    /// The schema to work in, if it is not the one that the URL leads to.
+    schema: Option<String>,
     secrets: Vec<String>,
     pool: Pool<ConnectionManager<PgConnection>>,
 }
@@ -52,16 +55,16 @@ impl fmt::Debug for Postgres {
 
 /// Settings of each connection.
 #[derive(Debug)]
-struct Settings(StoreOptions);
+struct Settings(StoreOptions, Option<String>);
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Settings {
     fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        settle(connection, &self.0).map_err(diesel::r2d2::Error::QueryError)
+        settle(connection, &self.0, self.1.as_deref()).map_err(diesel::r2d2::Error::QueryError)
     }
 }
 
-fn settle(connection: &mut PgConnection, options: &StoreOptions) -> diesel::QueryResult<()> {
-    let settings = [
+fn settle(connection: &mut PgConnection, options: &StoreOptions, schema: Option<&str>) -> diesel::QueryResult<()> {
+    let mut settings = vec![
         ("application_name", options.application_name.clone()),
         ("statement_timeout", options.statement_timeout.as_millis().to_string()),
         ("lock_timeout", options.lock_timeout.as_millis().to_string()),
@@ -69,6 +72,7 @@ fn settle(connection: &mut PgConnection, options: &StoreOptions) -> diesel::Quer
         ("timezone", "UTC".to_owned()),
         ("client_min_messages", "warning".to_owned()),
     ];
+    settings.extend(schema.map(|schema| ("search_path", schema.to_owned())));
     for (name, value) in settings {
         connection.rows(Statement::new("SELECT set_config(?, ?, false)").text(name).text(value))?;
     }
@@ -79,18 +83,36 @@ fn settle(connection: &mut PgConnection, options: &StoreOptions) -> diesel::Quer
 
 /// Opens the store; connects when first used, so that a database that is down is waited for and not a failure to start.
 pub(super) fn open(options: &StoreOptions) -> impl Store + 'static {
+    open_in(options, None)
+}
+
+fn open_in(options: &StoreOptions, schema: Option<String>) -> BackendStore<Postgres> {
     let pool = Pool::builder()
         .max_size(options.pool_size.max(1))
         .min_idle(Some(0))
         .connection_timeout(options.connect_timeout)
-        .connection_customizer(Box::new(Settings(options.clone())))
+        .connection_customizer(Box::new(Settings(options.clone(), schema.clone())))
         .build_unchecked(ConnectionManager::new(&options.url));
-    BackendStore(Postgres { place: public_url(&options.url), secrets: secrets(&options.url), options: options.clone(), pool })
+    let place = public_url(&options.url) + &schema.as_ref().map_or_else(String::new, |schema| format!(" schema {schema}"));
+    BackendStore(Postgres { place, secrets: secrets(&options.url), options: options.clone(), schema, pool })
 }
 
 impl Postgres {
     fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
         self.pool.get().map_err(|error| self.refused(&error.to_string()))
+    }
+
+    /// The schema that a rebuild fills, quoted.
+    fn schema_beside(&self) -> Result<String, StoreError> {
+        let mut connection = self.connection()?;
+        let text = "SELECT CAST(quote_ident(current_schema() || '_reprise_rebuild') AS TEXT)";
+        let rows = connection.rows(Statement::new(text)).map_err(|error| self.failed(error.into()))?;
+        let name = rows.first().and_then(|row| row.text(0)).map(str::to_owned);
+        name.ok_or_else(|| StoreError::Setup(format!("{}: the search_path leads to no schema", self.place)))
+    }
+
+    fn batch(&self, text: &str) -> Result<(), StoreError> {
+        self.connection()?.batch_execute(text).map_err(|error| self.failed(error.into()))
     }
 
     /// An error of connecting.
@@ -127,7 +149,7 @@ impl Backend for Postgres {
             ..self.options.clone()
         };
         let mut run = || {
-            settle(&mut connection, &options)?;
+            settle(&mut connection, &options, self.schema.as_deref())?;
             // The cast makes a text of what the function answers: nothing.
             connection.rows(Statement::new("SELECT CAST(pg_advisory_lock(?) AS TEXT)").int(MIGRATION_LOCK))?;
             migrations::run(&mut connection, migrations::POSTGRES)
@@ -168,5 +190,31 @@ impl Backend for Postgres {
             .read_committed()
             .run(|connection| work(connection))
             .map_err(|failure| self.failed(failure))
+    }
+
+    fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {
+        let schema = self.schema_beside()?;
+        self.batch(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
+        Ok(Arc::new(open_in(&self.options, Some(schema))))
+    }
+
+    fn adopt(&self) -> Result<(), StoreError> {
+        let schema = self.schema_beside()?;
+        let mut connection = self.connection()?;
+        connection
+            .build_transaction()
+            .read_committed()
+            .run(|connection| {
+                // Waits for the batches that run, and holds up those that come. The rows take as long as they take.
+                connection
+                    .batch_execute("SET LOCAL statement_timeout = 0; LOCK TABLE loader_progress IN ACCESS EXCLUSIVE MODE")?;
+                beside::adopt(connection, &schema)
+            })
+            .map_err(|failure| self.failed(failure))
+    }
+
+    fn discard_beside(&self) -> Result<(), StoreError> {
+        let schema = self.schema_beside()?;
+        self.batch(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -13,13 +14,20 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnectio
 use diesel::{Connection, SqliteConnection};
 
 use super::backend::{Backend, BackendStore, Work};
+use super::database::Database;
 use super::errors::{Failure, classify_text};
 use super::options::StoreOptions;
-use super::{MigrationReport, Store, StoreError, migrations};
+use super::statement::Statement;
+use super::{MigrationReport, Store, StoreError, beside, migrations};
+
+/// What the rebuilt file is called while it is attached.
+const BESIDE: &str = "rebuilt";
 
 /// A store in one SQLite file.
 pub(super) struct Sqlite {
     place: String,
+    path: PathBuf,
+    options: StoreOptions,
     pool: Pool<ConnectionManager<SqliteConnection>>,
 }
 
@@ -49,7 +57,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Settings {
 /// Opens the store in the file at `path`, made when missing. Touches nothing yet.
 pub(super) fn open(path: PathBuf, options: &StoreOptions) -> Result<impl Store + 'static, StoreError> {
     let place = format!("sqlite:{}", path.display());
-    let Some(path) = path.to_str() else {
+    let Some(file) = path.to_str() else {
         return Err(StoreError::Setup(format!("{place}: the path has to be UTF-8")));
     };
     let pool = Pool::builder()
@@ -58,11 +66,18 @@ pub(super) fn open(path: PathBuf, options: &StoreOptions) -> Result<impl Store +
         .test_on_check_out(false)
         .connection_timeout(options.connect_timeout)
         .connection_customizer(Box::new(Settings { busy_timeout: options.lock_timeout }))
-        .build_unchecked(ConnectionManager::new(path));
-    Ok(BackendStore(Sqlite { place, pool }))
+        .build_unchecked(ConnectionManager::new(file));
+    Ok(BackendStore(Sqlite { place, path, options: options.clone(), pool }))
 }
 
 impl Sqlite {
+    /// The file that a rebuild fills.
+    fn path_beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".rebuild{suffix}"));
+        PathBuf::from(name)
+    }
+
     fn connection(&self) -> Result<PooledConnection<ConnectionManager<SqliteConnection>>, StoreError> {
         self.pool.get().map_err(|error| classify_text(&error.to_string(), format!("{}: {error}", self.place)))
     }
@@ -95,5 +110,35 @@ impl Backend for Sqlite {
 
     fn write_through(&self, work: Work<'_>) -> Result<(), StoreError> {
         self.write(work)
+    }
+
+    fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(Arc::new(open(self.path_beside(""), &self.options)?))
+    }
+
+    fn adopt(&self) -> Result<(), StoreError> {
+        // A connection of its own: an attached file must not stay behind in the pool.
+        let mut connection = SqliteConnection::establish(&self.path.to_string_lossy())
+            .map_err(|error| classify_text(&error.to_string(), format!("{}: {error}", self.place)))?;
+        let failed = |failure: Failure| failure.into_store_error(&self.place);
+        let settings = Settings { busy_timeout: self.options.lock_timeout };
+        settings.on_acquire(&mut connection).map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.place)))?;
+        let attach = format!("ATTACH DATABASE ? AS {BESIDE}");
+        let attach = Statement::new(attach).text(self.path_beside("").to_string_lossy());
+        Database::execute(&mut connection, attach).map_err(|error| failed(error.into()))?;
+        connection.immediate_transaction(|connection| beside::adopt(connection, BESIDE)).map_err(failed)
+    }
+
+    fn discard_beside(&self) -> Result<(), StoreError> {
+        for suffix in ["-wal", "-shm", ""] {
+            let path = self.path_beside(suffix);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::Unavailable(format!("{}: cannot be removed: {error}", path.display())));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }

@@ -122,5 +122,6 @@ fn finish(stage: &Stage, mut effects: BTreeMap<&'static str, Effect>) -> Applied
             Fate::Superseded => effect.superseded += 1,
         }
     }
-    Applied { effects, won: stage.fates.iter().map(|(_, fate)| *fate == Fate::Won).collect() }
+    let is = |wanted: Fate| stage.fates.iter().map(|(_, fate)| *fate == wanted).collect();
+    Applied { effects, won: is(Fate::Won), same: is(Fate::Unchanged) }
 }

@@ -1,0 +1,194 @@
+//! `reprise replay`: applies what stands in the topics to the database once more.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::{Usage, logging};
+use crate::config::{Config, MailboxKind};
+use crate::records::now_micros;
+use crate::replay::{Counts, Event, Means, ReplayError, Report, Request, Start, plan, rebuild, replay};
+use crate::service::{open_mailbox, open_store};
+use crate::transform::Judge;
+
+/// Between two plain lines of progress.
+const PLAIN: Duration = Duration::from_secs(5);
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Only this topic [default: music_transformed and the raw topics]
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// From this time on: 2026-05-01T12:00:00Z, a date, or a span before now such as 7d
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["from_beginning", "from_offset", "rebuild"])]
+    since: Option<String>,
+    /// From the first message kept [default]
+    #[arg(long, conflicts_with = "from_offset")]
+    from_beginning: bool,
+    /// From this offset of this partition of --topic on, and only there
+    #[arg(long, value_name = "PARTITION:OFFSET", requires = "topic", conflicts_with = "rebuild")]
+    from_offset: Option<String>,
+    /// Build the database anew from music_transformed alone: beside the live one, which it then replaces
+    #[arg(long)]
+    rebuild: bool,
+    /// At most so many records a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Begin again instead of going on where an interrupted replay was
+    #[arg(long)]
+    restart: bool,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+struct Answer {
+    topics: BTreeMap<String, Counts>,
+    rows_changed: u64,
+    appended: u64,
+    rebuilt: bool,
+    seconds: f64,
+    digest: String,
+}
+
+pub(super) fn run(args: &ReplayArgs, json: bool, config: &Config) -> anyhow::Result<ExitCode> {
+    let run_id = logging::run_id();
+    let _guard = logging::start(config, &run_id, Some("warn"))?;
+    // What is wrong with the words is said before anything is opened.
+    let request = request(args, config).map_err(usage)?;
+    let means = Means {
+        mailbox: open_mailbox(config)?,
+        store: open_store(config, "reprise replay")?,
+        judge: Judge { artist_threshold: config.matching.artist_threshold, track_threshold: config.matching.track_threshold },
+        run_id,
+        data_dir: config.data_dir.clone(),
+        batch_max: config.load.batch_max,
+        rate: args.rate,
+        restart: args.restart,
+    };
+    let started = Instant::now();
+    let mut display = Display::new();
+    let mut listener = |event: Event<'_>| display.show(&event);
+    let done = if args.rebuild { rebuild(&means, &mut listener) } else { replay(&means, &request, &mut listener) };
+    display.end();
+    let Report { topics, rows_changed, appended } = done.map_err(usage)?;
+    if appended > 0 && config.mailbox.kind == MailboxKind::Kafka {
+        eprintln!(
+            "{appended} rows were appended to music_transformed: restart the transform stages that are running, so that they \
+             know them"
+        );
+    }
+    let seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    let answer = Answer { topics, rows_changed, appended, rebuilt: args.rebuild, seconds, digest: means.store.digest()? };
+    if json {
+        println!("{}", serde_json::to_string(&answer)?);
+    } else {
+        print(&answer);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn usage(error: ReplayError) -> anyhow::Error {
+    match error {
+        ReplayError::Refused(text) => Usage(text).into(),
+        other => anyhow::Error::new(other).context("the replay ended early; the same command goes on where it was"),
+    }
+}
+
+fn request(args: &ReplayArgs, config: &Config) -> Result<Request, ReplayError> {
+    let names = config.topic_names();
+    let topics = plan::topics_of(args.topic.as_deref(), &names)?;
+    if args.rebuild && args.topic.is_some() && topics != [crate::records::Topic::MusicTransformed] {
+        let text = "--rebuild reads music_transformed alone: leave out --topic, or replay that topic without --rebuild";
+        return Err(ReplayError::Refused(text.to_owned()));
+    }
+    let start = match (&args.since, &args.from_offset) {
+        (Some(text), _) => Start::Since(plan::parse_since(text, now_micros())?),
+        (None, Some(text)) => plan::parse_offset(text)?,
+        (None, None) => Start::Beginning,
+    };
+    let listed: Vec<&str> = topics.iter().map(|topic| names.name(*topic)).collect();
+    let from = args.since.as_ref().or(args.from_offset.as_ref()).map_or("beginning", String::as_str);
+    let words = format!("{} from {from}", listed.join(" "));
+    Ok(Request { topics, start, words })
+}
+
+fn print(answer: &Answer) {
+    println!(
+        "{:<21} {:>9} {:>9} {:>10} {:>10} {:>11} {:>8}",
+        "topic", "read", "applied", "unchanged", "superseded", "undecodable", "refused"
+    );
+    for (topic, counts) in &answer.topics {
+        let Counts { read, applied, unchanged, superseded, undecodable, refused } = counts;
+        println!("{topic:<21} {read:>9} {applied:>9} {unchanged:>10} {superseded:>10} {undecodable:>11} {refused:>8}");
+    }
+    if answer.appended > 0 {
+        println!("appended to music_transformed, which lacked them: {}", answer.appended);
+    }
+    println!("rows changed: {}; took {:.1} s", answer.rows_changed, answer.seconds);
+    println!("digest: {}", answer.digest);
+}
+
+/// A bar on a terminal, a plain line now and then elsewhere.
+struct Display {
+    bar: Option<ProgressBar>,
+    offsets: u64,
+    done: u64,
+    last_plain: Instant,
+}
+
+impl Display {
+    fn new() -> Display {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:40.cyan/dim} {percent:>3}% {per_sec} {eta} left");
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"))
+        });
+        Display { bar, offsets: 0, done: 0, last_plain: Instant::now() }
+    }
+
+    fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Planned { offsets, done } => {
+                (self.offsets, self.done) = (*offsets, *done);
+                if *done > 0 {
+                    self.line(&format!("going on where an interrupted replay was: {done} of {offsets} offsets are done"));
+                }
+                if let Some(bar) = &self.bar {
+                    bar.set_length(*offsets);
+                    bar.set_position(*done);
+                    bar.reset_eta();
+                }
+            }
+            Event::Done(more) => {
+                self.done += more;
+                match &self.bar {
+                    Some(bar) => bar.set_position(self.done),
+                    None if self.last_plain.elapsed() >= PLAIN => {
+                        self.last_plain = Instant::now();
+                        eprintln!("replayed {} of {} offsets", self.done, self.offsets);
+                    }
+                    None => {}
+                }
+            }
+            Event::Note(text) => self.line(text),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Putting a database that was built beside the live one in its place.
+//!
+//! **Guarantee.** One transaction: readers see the old rows or the new ones, and a loader finds its place changed together with
+//! them. The tables themselves stay: views, grants and foreign keys of others that refer to them go on working. That is why
+//! rows are moved and not tables (or files) renamed; it costs the time of writing them once more, under a lock.
+
+use super::database::{Database, Dialect};
+use super::errors::Failure;
+use super::progress;
+use super::statement::Statement;
+
+/// Everything that is rebuilt, parents before children.
+const REBUILT: [&str; 8] =
+    ["artists", "albums", "songs", "song_audio_features", "genres", "artist_genres", "source_misses", "loader_progress"];
+
+/// Replaces what is here by what is in `schema`: a schema of PostgreSQL, or an attached file of SQLite.
+pub(super) fn adopt(db: &mut dyn Database, schema: &str) -> Result<(), Failure> {
+    let held = progress::ledger(db)?;
+    empty(db)?;
+    for table in REBUILT {
+        let columns = columns(db, table)?;
+        db.execute(Statement::new(format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {schema}.{table}")))?;
+    }
+    for (claim, _) in held {
+        let text = "UPDATE loader_progress SET epoch = epoch + ? WHERE topic = ? AND \"partition\" = ?";
+        let statement = Statement::new(text).int(claim.epoch + 1).text(claim.at.topic.default_name());
+        db.execute(statement.int(i64::from(claim.at.partition)))?;
+    }
+    if db.dialect() == Dialect::Postgres {
+        // The ids came with the rows: the next new genre must not meet one of them.
+        let text = "SELECT setval(pg_get_serial_sequence('genres', 'genre_id'), \
+                    COALESCE((SELECT max(genre_id) FROM genres), 0) + 1, false)";
+        db.rows(Statement::new(text))?;
+    }
+    Ok(())
+}
+
+fn empty(db: &mut dyn Database) -> Result<(), Failure> {
+    match db.dialect() {
+        Dialect::Postgres => drop(db.execute(Statement::new(format!("TRUNCATE {}", REBUILT.join(", "))))?),
+        Dialect::Sqlite => {
+            for table in REBUILT.iter().rev() {
+                db.execute(Statement::new(format!("DELETE FROM {table}")))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The columns by name: two databases migrated at different times may have them in another order.
+fn columns(db: &mut dyn Database, table: &str) -> Result<String, Failure> {
+    let text = match db.dialect() {
+        Dialect::Postgres => {
+            "SELECT CAST(column_name AS TEXT) FROM information_schema.columns \
+             WHERE table_schema = current_schema() AND table_name = ? ORDER BY ordinal_position"
+        }
+        Dialect::Sqlite => "SELECT name FROM pragma_table_info(?)",
+    };
+    let rows = db.rows(Statement::new(text).text(table))?;
+    Ok(rows.iter().map(|row| format!("\"{}\"", row.key(0))).collect::<Vec<_>>().join(", "))
+}

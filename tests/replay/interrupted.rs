@@ -1,0 +1,47 @@
+//! Killed at any point, a replay goes on where it was.
+
+use std::process::Stdio;
+
+use crate::rig::{rigs, texts, tracks, wait};
+
+#[test]
+fn a_killed_replay_goes_on_where_it_was() {
+    for rig in rigs() {
+        rig.publish(&tracks(0..120, 1_000, 0.9));
+        rig.work_off();
+        let digest = rig.digest();
+        rig.sql("UPDATE songs SET song_name = 'spoilt', track_observed_at = NULL");
+        let args = ["replay", "--topic", "music_top_tracks"];
+        let mut slow = rig.command(&args).args(["--rate", "40"]).stderr(Stdio::null()).spawn().unwrap();
+        wait("a checkpoint", || !rig.checkpoints().is_empty());
+        slow.kill().unwrap();
+        slow.wait().unwrap();
+        let output = rig.reprise(&[&args[..], &["--json"]].concat(), &[]);
+        let (out, err) = texts(&output);
+        assert!(output.status.success() && err.contains("going on where an interrupted replay was"), "{err}");
+        let answer: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
+        // The one that was killed may have done a few that it had not noted yet: they are read twice and counted once.
+        assert_eq!(answer["topics"]["music_top_tracks"]["read"], 120, "{answer}");
+        assert_eq!(rig.digest(), digest, "{}", rig.name);
+        assert!(rig.checkpoints().is_empty());
+    }
+}
+
+#[test]
+fn a_killed_rebuild_leaves_the_live_database_alone_and_goes_on() {
+    for rig in rigs() {
+        rig.publish(&tracks(0..60, 1_000, 0.9));
+        rig.work_off();
+        let digest = rig.digest();
+        let args = ["replay", "--rebuild"];
+        let mut slow = rig.command(&args).args(["--rate", "40"]).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1_500));
+        slow.kill().unwrap();
+        slow.wait().unwrap();
+        assert_eq!(rig.digest(), digest);
+        assert_eq!(rig.answer(&args)["digest"], digest.as_str(), "{}", rig.name);
+        let again = rig.answer(&["replay", "--rebuild", "--restart"]);
+        assert_eq!(again["digest"], digest.as_str(), "{again}");
+        rig.assert_sound();
+    }
+}
