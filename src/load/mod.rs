@@ -69,7 +69,13 @@ impl Loader {
         Ok(places)
     }
 
-    async fn load(&mut self, batch: &[Message], context: &StepContext<'_>) -> Result<Processed, StageError> {
+    /// Loads what `change_of` says each message of `batch` means.
+    async fn load(
+        &mut self,
+        batch: &[Message],
+        change_of: impl Fn(&Message) -> Result<Change, DeadReason>,
+        context: &StepContext<'_>,
+    ) -> Result<Vec<Ending>, StageError> {
         let mut endings: Vec<Option<Ending>> = vec![None; batch.len()];
         let mut items = Vec::with_capacity(batch.len());
         let mut places = Vec::with_capacity(batch.len());
@@ -87,7 +93,7 @@ impl Loader {
         for (index, ending) in places.into_iter().zip(ended) {
             endings[index] = Some(ending);
         }
-        Ok(Processed::all(endings.into_iter().flatten().collect()))
+        Ok(endings.into_iter().flatten().collect())
     }
 
     /// Writes `items` in order; halves what the database refuses. Recursion is as deep as the logarithm of the batch.
@@ -257,6 +263,21 @@ impl Processor for Loader {
         batch: &'a [Message],
         context: &'a StepContext<'a>,
     ) -> LocalBoxFuture<'a, Result<Processed, StageError>> {
-        Box::pin(self.load(batch, context))
+        Box::pin(async move { Ok(Processed::all(self.load(batch, change_of, context).await?)) })
+    }
+
+    /// In the database too: or its offset would stay behind the message, which would kill again after every restart and be
+    /// missing from the ledger.
+    fn bury<'a>(
+        &'a mut self,
+        message: &'a Message,
+        reason: DeadReason,
+        context: &'a StepContext<'a>,
+    ) -> LocalBoxFuture<'a, Result<Ending, StageError>> {
+        Box::pin(async move {
+            let given_up = |_: &Message| Err(reason.clone());
+            let ended = self.load(std::slice::from_ref(message), given_up, context).await?;
+            ended.into_iter().next().ok_or_else(|| StageError::Failed(anyhow::anyhow!("a buried message has no ending")))
+        })
     }
 }

@@ -126,4 +126,15 @@ pub trait Processor {
         batch: &'a [Message],
         context: &'a StepContext<'a>,
     ) -> LocalBoxFuture<'a, Result<Processed, StageError>>;
+
+    /// Gives up a message that killed the actor, without looking at it. A stage that keeps its place elsewhere than in the
+    /// mailbox (the loader: in the database) moves it on here.
+    fn bury<'a>(
+        &'a mut self,
+        _message: &'a Message,
+        reason: DeadReason,
+        _context: &'a StepContext<'a>,
+    ) -> LocalBoxFuture<'a, Result<Ending, StageError>> {
+        Box::pin(async { Ok(Ending::Dead(reason)) })
+    }
 }

@@ -96,7 +96,11 @@ impl Stepper {
         let (batch, processed) = match self.poison.take(&batch) {
             Approach::Bury => {
                 let buried: Vec<Message> = batch.into_iter().take(1).collect();
-                (buried, Processed::all(vec![Ending::Dead(poison_reason())]))
+                let mut endings = Vec::with_capacity(1);
+                for message in &buried {
+                    endings.push(self.bury(message).await?);
+                }
+                (buried, Processed::all(endings))
             }
             Approach::Together(count) => {
                 let hand: Vec<Message> = batch.into_iter().take(count).collect();
@@ -151,6 +155,12 @@ impl Stepper {
         let context =
             StepContext { pulse: &self.pulse, port: &self.port, run_id: &self.spec.run_id, partitions: self.spec.partitions };
         self.processor.process(batch, &context).await
+    }
+
+    async fn bury(&mut self, message: &Message) -> Result<Ending, StageError> {
+        let context =
+            StepContext { pulse: &self.pulse, port: &self.port, run_id: &self.spec.run_id, partitions: self.spec.partitions };
+        self.processor.bury(message, poison_reason(), &context).await
     }
 
     /// Publishes what the finished messages led to, and commits them.
