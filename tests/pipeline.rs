@@ -1,0 +1,27 @@
+//! The whole pipeline as its users run it: the real binary in processes of its own, against the sandbox.
+//!
+//! Where Kafka or PostgreSQL are needed, `REPRISE_TEST_KAFKA=HOST:PORT` and `REPRISE_TEST_POSTGRES=URL` name them
+//! (`tests/services/*.sh start DIR` starts private ones); without, those tests say that they did not run.
+
+mod process;
+
+#[path = "pipeline/backends.rs"]
+mod backends;
+#[path = "pipeline/bad_clips.rs"]
+mod bad_clips;
+#[path = "pipeline/bad_messages.rs"]
+mod bad_messages;
+#[path = "pipeline/configuration.rs"]
+mod configuration;
+#[path = "pipeline/demo.rs"]
+mod demo;
+#[path = "pipeline/outages.rs"]
+mod outages;
+#[path = "pipeline/quota.rs"]
+mod quota;
+#[path = "pipeline/restarts.rs"]
+mod restarts;
+#[path = "pipeline/scene.rs"]
+mod scene;
+#[path = "pipeline/truth.rs"]
+mod truth;

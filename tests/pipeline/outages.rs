@@ -1,0 +1,118 @@
+//! What is down at the start is waited for, visibly, and the work goes on when it comes.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::backends::Servers;
+use crate::process::{PATIENCE, Settings, free_port, get, holds_within};
+use crate::scene::{SMALL, Scene};
+
+/// A port that refuses to answer until it is opened, and then leads to `target`.
+struct Door {
+    port: u16,
+    target: String,
+    closed: Arc<AtomicBool>,
+}
+
+impl Door {
+    fn to(target: &str) -> Door {
+        Door { port: free_port(), target: target.to_owned(), closed: Arc::default() }
+    }
+
+    fn open(&self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port is still free");
+        let (target, closed) = (self.target.clone(), Arc::clone(&self.closed));
+        thread::spawn(move || {
+            for guest in listener.incoming().map_while(Result::ok) {
+                if closed.load(Ordering::SeqCst) {
+                    break;
+                }
+                if let Ok(host) = TcpStream::connect(&target) {
+                    lead(&guest, &host);
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // Wakes the listener, if it listens.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+fn lead(guest: &TcpStream, host: &TcpStream) {
+    for (from, to) in [(guest, host), (host, guest)] {
+        let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else { return };
+        thread::spawn(move || {
+            let mut bytes = [0; 16_384];
+            while let Ok(count @ 1..) = from.read(&mut bytes) {
+                if to.write_all(&bytes[..count]).is_err() {
+                    break;
+                }
+            }
+            // One side is gone: so is the other.
+            let _ = to.shutdown(std::net::Shutdown::Both);
+        });
+    }
+}
+
+/// Starts a single run, sees it wait for `what`, opens the door, and sees it through.
+fn waits_for(settings: Settings, what: &str, open: impl FnOnce()) {
+    let port = free_port();
+    let settings = settings.with("observe.listen", format!("127.0.0.1:{port}"));
+    let mut running = settings.start(&["run", "--once", "--json"]);
+    let unready = || get(port, "/readyz").is_some_and(|(status, body)| status == 503 && body.contains(what));
+    assert!(holds_within(Duration::from_secs(60), unready), "{:?}\n{}", get(port, "/readyz"), running.log());
+    assert!(holds_within(Duration::from_secs(30), || running.log().contains(&format!("{what}: "))), "{}", running.log());
+    assert!(running.ended().is_none(), "it waits: {}", running.log());
+    assert!(get(port, "/livez").is_some_and(|(status, _)| status == 200), "waiting is not failing");
+    open();
+    let ended = running.end(PATIENCE);
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    let summary = ended.json();
+    assert_eq!((&summary["rows"]["songs"], &summary["restarts"]), (&20.into(), &0.into()), "{summary}");
+}
+
+/// `host:port` of a URL.
+fn host(url: &str) -> String {
+    let rest = url.split("://").nth(1).unwrap_or(url);
+    rest.rsplit('@').next().unwrap_or(rest).split('/').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_database_that_is_down_at_the_start_is_waited_for() {
+    let Some(servers) = Servers::named("a_database_that_is_down_at_the_start_is_waited_for") else { return };
+    let scene = Scene::new(SMALL, 20);
+    let settings = servers.used_by(scene.settings("down"));
+    let url = settings.get("database.url").expect("a database").to_owned();
+    let door = Door::to(&host(&url));
+    let through = url.replace(&host(&url), &format!("127.0.0.1:{}", door.port));
+    waits_for(settings.with("database.url", through), "database", || door.open());
+}
+
+#[test]
+fn a_broker_that_is_down_at_the_start_is_waited_for() {
+    let Some(servers) = Servers::named("a_broker_that_is_down_at_the_start_is_waited_for") else { return };
+    let scene = Scene::new(SMALL, 20);
+    let settings = servers.used_by(scene.settings("down"));
+    // The broker names its own address once it is reached: only the first step leads through the door.
+    let door = Door::to(settings.get("kafka.brokers").expect("a broker"));
+    waits_for(settings.with("kafka.brokers", format!("127.0.0.1:{}", door.port)), "mailbox", || door.open());
+}
+
+#[test]
+fn a_disk_that_refuses_the_embedded_data_is_an_error_that_names_the_folder() {
+    let scene = Scene::new(SMALL, 10);
+    let blocked = scene.place("a file, not a folder");
+    std::fs::write(&blocked, "in the way").expect("a file");
+    let ended = scene.settings("disk").with("data_dir", blocked.display()).run(&["run", "--once"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.log);
+    assert!(ended.log.contains("a file, not a folder"), "{}", ended.log);
+}

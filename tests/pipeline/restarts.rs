@@ -1,0 +1,76 @@
+//! Killed, stopped, started twice: the work is finished once.
+
+use std::time::{Duration, Instant};
+
+use reprise::sandbox::SandboxOptions;
+
+use crate::process::{PATIENCE, Settings, holds_within};
+use crate::quota::repeated;
+use crate::scene::{SMALL, Scene};
+
+/// Slow enough that a process is killed in the middle of its calls.
+const SLOW: SandboxOptions = SandboxOptions { latency_ms: 15, ..SMALL };
+
+/// Calls that can be under way or not yet committed when a process dies: a batch of each extractor with all it asks for a record.
+const IN_FLIGHT_MAX: usize = 120;
+
+fn clips(scene: &Scene) -> usize {
+    scene.sandbox.calls().answered.keys().filter(|key| key.starts_with("clip/")).count()
+}
+
+fn digest(settings: &Settings) -> String {
+    let summary = settings.answer(&["run", "--once", "--json"]);
+    assert_eq!(summary["dead_letters"], 0, "{summary}");
+    summary["digest"].as_str().expect("a digest").to_owned()
+}
+
+#[test]
+fn a_run_killed_twice_finishes_with_the_same_digest_and_repeats_only_what_was_in_flight() {
+    let clean = Scene::new(SLOW, 80);
+    let expected = digest(&clean.settings("clean"));
+    let scene = Scene::new(SLOW, 80);
+    let settings = scene.settings("killed");
+    for clips_before in [8, 30] {
+        let running = settings.start(&["run", "--once", "--json"]);
+        assert!(holds_within(PATIENCE, || clips(&scene) >= clips_before), "{}", running.log());
+        running.kill();
+    }
+    assert_eq!(digest(&settings), expected);
+    let calls = scene.sandbox.calls();
+    let searches = |(key, _): &(&str, u64)| key.starts_with("search/");
+    let (searched, others): (Vec<_>, Vec<_>) = repeated(&calls.answered).into_iter().partition(searches);
+    assert!(others.len() <= 2 * IN_FLIGHT_MAX && others.iter().all(|(_, count)| *count <= 3), "{others:?}");
+    eprintln!("after 2 kills: {} things were asked for again, and {} pages of searches", others.len(), searched.len());
+    let audit = settings.answer(&["audit", "--json"]);
+    assert_eq!(audit["balanced"], true, "{audit}");
+}
+
+#[test]
+fn a_termination_signal_drains_and_ends_well_within_the_grace_period() {
+    let scene = Scene::new(SLOW, 80);
+    let settings = scene.settings("stopped");
+    let running = settings.start(&["run", "--once", "--json"]);
+    assert!(holds_within(PATIENCE, || clips(&scene) >= 8), "{}", running.log());
+    let asked = Instant::now();
+    running.signal("TERM");
+    let ended = running.end(PATIENCE);
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}:\n{}", asked.elapsed(), ended.log);
+    assert_eq!(ended.answer, "", "no summary: it is not finished");
+    let clean = Scene::new(SLOW, 80);
+    assert_eq!(digest(&settings), digest(&clean.settings("clean")), "what was left is finished by the next run");
+}
+
+#[test]
+fn a_second_instance_on_an_embedded_data_directory_is_refused() {
+    let scene = Scene::new(SMALL, 20);
+    let settings = scene.settings("shared");
+    let first = settings.start(&["run"]);
+    assert!(holds_within(PATIENCE, || clips(&scene) >= 1), "{}", first.log());
+    let second = settings.run(&["run", "--once"]);
+    assert_eq!(second.code, Some(1), "{}", second.log);
+    let data_dir = settings.get("data_dir").expect("a data directory");
+    assert!(second.log.contains(data_dir) && second.log.contains("in use by another reprise"), "{}", second.log);
+    first.signal("TERM");
+    assert_eq!(first.end(PATIENCE).code, Some(0));
+}
