@@ -16,6 +16,7 @@
 //! - [`supervision`]: restarts, watchdog, escalation, status board; [`stage`]: the one actor that runs every
 //!   [`stage::Processor`]; [`pool`]: the threads that analyse clips.
 //! - [`extract`]: what the music APIs are asked; [`load`]: the writer.
+//! - [`replay`]: applies what the topics hold to the database once more, or rebuilds it.
 //! - [`service`]: everything put together from the [`config`]; [`observe`]: metrics, dashboard, logs; [`sandbox`]: stand-in
 //!   APIs; [`cli`]: one file a command.
 //!
@@ -31,6 +32,7 @@ pub mod matching;
 pub mod observe;
 pub mod pool;
 pub mod records;
+pub mod replay;
 pub mod sandbox;
 pub mod service;
 pub mod stage;

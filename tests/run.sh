@@ -71,8 +71,9 @@ fi
 
 step "lints" cargo clippy --release --locked --all-targets -- -D warnings
 step "tests" cargo test --release --locked --no-fail-fast
-if [ -e tests/simulation.rs ]; then
-    step "simulation, $seeds seeds" env REPRISE_SIM_SEEDS="$seeds" cargo test --release --locked --test simulation -- --nocapture
+# The normal run has 1,000 seeds in it.
+if [ "$seeds" != 1000 ]; then
+    step "simulation, $seeds seeds" cargo test --release --locked --test simulation -- --seeds "$seeds"
 fi
 if command -v chromium >/dev/null || { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && {
     apt-get update -qq >/dev/null 2>&1 || true
