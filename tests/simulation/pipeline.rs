@@ -1,5 +1,6 @@
 //! One run: the whole pipeline under a seeded scheduler. First things break, then they are healed and everything drains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
@@ -35,6 +36,8 @@ pub struct Pipeline<'s> {
     pub mailbox: Arc<EmbeddedMailbox>,
     /// Messages that have to end as dead letters.
     pub doomed: Doomed,
+    /// Messages by partition that compaction removed before the loader came: a later one of their key replaces them.
+    pub skipped: BTreeMap<i32, u64>,
     actors: Vec<Actor>,
     zombies: Vec<Zombie>,
     injector: Option<Injector>,
@@ -59,7 +62,7 @@ impl<'s> Pipeline<'s> {
         let around = Surroundings { runtime: &site.runtime, mailbox: topics, faults, world, metrics, broken };
         let actors = StageName::FLOW.into_iter().map(|stage| Actor::new(stage, stage.group(), &store)).collect();
         let (zombies, doomed, chance) = (Vec::new(), Doomed::default(), Chance::new(seed, 4));
-        Ok(Pipeline { site, around, mailbox, doomed, actors, zombies, injector, chance, store })
+        Ok(Pipeline { site, around, mailbox, doomed, skipped: BTreeMap::new(), actors, zombies, injector, chance, store })
     }
 
     /// The first phase.
@@ -139,9 +142,28 @@ impl<'s> Pipeline<'s> {
     /// Deletes what every group has finished and a later message of its key replaces.
     pub fn compact(&mut self) -> anyhow::Result<()> {
         self.doomed.look(&*self.mailbox)?;
+        let before = self.unread()?;
         let deleted = self.mailbox.maintain(NOW)?;
+        for (partition, left) in self.unread()? {
+            let gone = before.get(&partition).copied().unwrap_or_default() - left;
+            *self.skipped.entry(partition).or_default() += gone;
+        }
         self.around.faults.note(|| format!("compacted: {deleted} deleted"));
         Ok(())
+    }
+
+    /// How many messages of each partition the loader has not taken yet.
+    fn unread(&self) -> anyhow::Result<BTreeMap<i32, u64>> {
+        let ledger = self.site.main.store.ledger()?;
+        let mut unread = BTreeMap::new();
+        for ends in self.mailbox.watermarks(Topic::MusicTransformed)? {
+            let place = ledger.iter().find(|(claim, _)| claim.at == ends.at);
+            let next = place.and_then(|(claim, _)| claim.next_offset).unwrap_or(0);
+            let messages = self.mailbox.read(ends.at, ends.low, usize::MAX >> 1)?;
+            let count = messages.iter().filter(|message| message.offset >= next).count();
+            unread.insert(ends.at.partition, u64::try_from(count)?);
+        }
+        Ok(unread)
     }
 
     /// Applies a beginning of the transformed topic again, beside the loader, as an operator's replay does.
@@ -192,7 +214,22 @@ impl<'s> Pipeline<'s> {
                 return Ok(());
             }
         }
-        anyhow::bail!("not drained after {DRAIN_ROUNDS} rounds without faults")
+        for stage in StageName::FLOW {
+            let committed = self.mailbox.committed(&stage.group(), &stage.topics())?;
+            for ends in
+                stage.topics().into_iter().map(|topic| self.mailbox.watermarks(topic)).collect::<Result<Vec<_>, _>>()?.concat()
+            {
+                let next = committed.iter().find(|place| place.at == ends.at).map_or(0, |place| place.next_offset);
+                ensure!(
+                    next >= ends.high,
+                    "not drained after {DRAIN_ROUNDS} rounds without faults: {} stands at {next} of {}, which ends at {}",
+                    stage.name(),
+                    ends.at,
+                    ends.high
+                );
+            }
+        }
+        anyhow::bail!("busy after {DRAIN_ROUNDS} rounds without faults")
     }
 
     /// Sends every raw record through the pipeline once more.
