@@ -26,6 +26,9 @@ const NOW: i64 = 0;
 /// Rounds of all stages within which a healed pipeline has to be drained: a stage that makes no progress is a bug too.
 const DRAIN_ROUNDS: usize = 400;
 
+/// Rounds in a row without anything to do, after which there is nothing to do.
+const QUIET_ROUNDS: usize = 3;
+
 /// See the module.
 pub struct Pipeline<'s> {
     /// Files and runtime.
@@ -197,11 +200,14 @@ impl<'s> Pipeline<'s> {
         while !self.zombies.is_empty() {
             self.wake_a_zombie();
         }
+        // Everybody starts once more: what was lost without anybody noticing is made up for at the start.
+        self.actors.iter_mut().for_each(Actor::kill);
         self.drain()
     }
 
-    /// Steps all stages in turn until a whole round finds nothing to do.
+    /// Steps all stages in turn until they find nothing to do. One round alone does not say so: partitions may just be coming back.
     pub fn drain(&mut self) -> anyhow::Result<()> {
+        let mut quiet_rounds = 0;
         for _ in 0..DRAIN_ROUNDS {
             let mut quiet = true;
             for actor in 0..self.actors.len() {
@@ -210,7 +216,8 @@ impl<'s> Pipeline<'s> {
                 quiet &= was_up && lives && finished == 0;
                 self.unharmed()?;
             }
-            if quiet && reprise::service::progress::is_drained(&*self.mailbox, &StageName::FLOW)? {
+            quiet_rounds = if quiet { quiet_rounds + 1 } else { 0 };
+            if quiet_rounds >= QUIET_ROUNDS && reprise::service::progress::is_drained(&*self.mailbox, &StageName::FLOW)? {
                 return Ok(());
             }
         }
@@ -249,7 +256,7 @@ impl<'s> Pipeline<'s> {
             self.unharmed()?;
             // The first idle step may only have announced the partitions.
             idle = if lives_idly { idle + 1 } else { 0 };
-            if idle >= 3 {
+            if idle >= QUIET_ROUNDS {
                 loader.kill();
                 return Ok(self.mailbox.forget_group(&group)?);
             }
