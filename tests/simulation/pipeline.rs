@@ -221,22 +221,23 @@ impl<'s> Pipeline<'s> {
                 return Ok(());
             }
         }
+        self.name_the_stuck()?;
+        anyhow::bail!("busy after {DRAIN_ROUNDS} rounds without faults")
+    }
+
+    /// Fails with the stage that has not come to the end of its topics.
+    fn name_the_stuck(&self) -> anyhow::Result<()> {
         for stage in StageName::FLOW {
-            let committed = self.mailbox.committed(&stage.group(), &stage.topics())?;
-            for ends in
-                stage.topics().into_iter().map(|topic| self.mailbox.watermarks(topic)).collect::<Result<Vec<_>, _>>()?.concat()
-            {
-                let next = committed.iter().find(|place| place.at == ends.at).map_or(0, |place| place.next_offset);
-                ensure!(
-                    next >= ends.high,
-                    "not drained after {DRAIN_ROUNDS} rounds without faults: {} stands at {next} of {}, which ends at {}",
-                    stage.name(),
-                    ends.at,
-                    ends.high
-                );
+            let (name, committed) = (stage.name(), self.mailbox.committed(&stage.group(), &stage.topics())?);
+            for topic in stage.topics() {
+                for ends in self.mailbox.watermarks(topic)? {
+                    let next = committed.iter().find(|place| place.at == ends.at).map_or(0, |place| place.next_offset);
+                    let (at, high) = (ends.at, ends.high);
+                    ensure!(next >= high, "{name} stands at {next} of {at}, which ends at {high}, and goes no further");
+                }
             }
         }
-        anyhow::bail!("busy after {DRAIN_ROUNDS} rounds without faults")
+        Ok(())
     }
 
     /// Sends every raw record through the pipeline once more.
