@@ -103,8 +103,8 @@ fn simulate(arguments: &Arguments) -> anyhow::Result<()> {
     replays_exactly(arguments.first)?;
     if !arguments.only_sound {
         for broken in Broken::ALL {
-            let seed = first_catch(broken)?;
-            println!("simulation: {broken:?} is caught by seed {seed}");
+            let (seed, violation) = first_catch(broken)?;
+            println!("simulation: {broken:?} is caught by seed {seed}: {}", violation.lines().next().unwrap_or_default());
         }
     }
     sound(arguments)
@@ -140,9 +140,11 @@ fn replays_exactly(first: u64) -> anyhow::Result<()> {
 }
 
 /// The first seed that finds fault with a broken build.
-fn first_catch(broken: Broken) -> anyhow::Result<u64> {
+fn first_catch(broken: Broken) -> anyhow::Result<(u64, String)> {
     let mut site = Site::new()?;
-    let caught = (0..CAUGHT_WITHIN).find(|seed| run::run(&mut site, *seed, Some(broken), false).result.is_err());
+    let mut violation =
+        |seed| run::run(&mut site, seed, Some(broken), false).result.err().map(|error| (seed, error.to_string()));
+    let caught = (0..CAUGHT_WITHIN).find_map(&mut violation);
     caught.with_context(|| format!("the broken build {broken:?} passed {CAUGHT_WITHIN} seeds: the simulation proves nothing"))
 }
 

@@ -144,10 +144,20 @@ impl Stepper {
         if self.unplaced.is_empty() {
             return Ok(());
         }
+        let mut places = Vec::new();
         for (at, next_offset) in self.processor.assigned(&self.unplaced).await? {
             self.port.seek(at, next_offset).await?;
+            places.push(Progress { at, next_offset, counts: Ledger::default() });
         }
         self.unplaced.clear();
+        // The last commit may have been lost with the process that should have made it. Without another message there would
+        // never be one that makes up for it: the group would seem to lag, and compaction would wait for it.
+        if !places.is_empty()
+            && let Err(error) = self.port.publish(Vec::new(), places).await
+        {
+            let group = &self.spec.group;
+            slog_scope::debug!("The mailbox does not know yet where a stage reads on."; "group" => group, "error" => %error);
+        }
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::chance::Chance;
 use crate::expected::Doomed;
 use crate::model::Model;
-use crate::pipeline::loadable;
+use crate::pipeline::{Pipeline, loadable};
 use crate::saboteur::is_poison;
 use crate::site::Place;
 
@@ -55,7 +55,8 @@ pub fn quiet_replay(mailbox: &dyn Mailbox, place: &mut Place, chance: &mut Chanc
 
 /// Every message was taken exactly once by every stage that reads its topic, and ended in exactly one way; what a stage says
 /// it produced is what stands in the topics.
-pub fn books_balance(mailbox: &dyn Mailbox, store: &dyn Store, doomed: &Doomed, world: &Catalogue) -> anyhow::Result<()> {
+pub fn books_balance(pipeline: &Pipeline<'_>) -> anyhow::Result<()> {
+    let (mailbox, store, doomed) = (&*pipeline.mailbox, &*pipeline.site.main.store, &pipeline.doomed);
     let mut dead: BTreeMap<&str, u64> = BTreeMap::new();
     for id in doomed.ids() {
         *dead.entry(id.split('/').next().unwrap_or_default()).or_default() += 1;
@@ -68,7 +69,8 @@ pub fn books_balance(mailbox: &dyn Mailbox, store: &dyn Store, doomed: &Doomed, 
             for ends in mailbox.watermarks(topic)? {
                 let ledger = ledgers.get(&(topic, ends.at.partition)).copied().unwrap_or_default();
                 ensure!(ledger.is_balanced(), "ledger: {} of {} is not balanced: {ledger:?}", stage.name(), ends.at);
-                let high = u64::try_from(ends.high)?;
+                let skipped = pipeline.skipped.get(&ends.at.partition).filter(|_| stage == StageName::Load);
+                let high = u64::try_from(ends.high)? - skipped.copied().unwrap_or_default();
                 ensure!(ledger.consumed == high, "ledger: {} took {} of {high} in {}", stage.name(), ledger.consumed, ends.at);
                 total.add(&ledger);
             }
@@ -78,7 +80,7 @@ pub fn books_balance(mailbox: &dyn Mailbox, store: &dyn Store, doomed: &Doomed, 
         ensure!(counted == expected, "ledger: {} counted {counted} dead letters of {expected}", stage.name());
         produced.insert(stage, total.produced);
     }
-    appended(mailbox, world, &produced)
+    appended(mailbox, &pipeline.around.world.borrow(), &produced)
 }
 
 type Ledgers = BTreeMap<(Topic, i32), Ledger>;

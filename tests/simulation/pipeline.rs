@@ -1,5 +1,6 @@
 //! One run: the whole pipeline under a seeded scheduler. First things break, then they are healed and everything drains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
@@ -25,6 +26,9 @@ const NOW: i64 = 0;
 /// Rounds of all stages within which a healed pipeline has to be drained: a stage that makes no progress is a bug too.
 const DRAIN_ROUNDS: usize = 400;
 
+/// Rounds in a row without anything to do, after which there is nothing to do.
+const QUIET_ROUNDS: usize = 3;
+
 /// See the module.
 pub struct Pipeline<'s> {
     /// Files and runtime.
@@ -35,6 +39,8 @@ pub struct Pipeline<'s> {
     pub mailbox: Arc<EmbeddedMailbox>,
     /// Messages that have to end as dead letters.
     pub doomed: Doomed,
+    /// Messages by partition that compaction removed before the loader came: a later one of their key replaces them.
+    pub skipped: BTreeMap<i32, u64>,
     actors: Vec<Actor>,
     zombies: Vec<Zombie>,
     injector: Option<Injector>,
@@ -59,7 +65,7 @@ impl<'s> Pipeline<'s> {
         let around = Surroundings { runtime: &site.runtime, mailbox: topics, faults, world, metrics, broken };
         let actors = StageName::FLOW.into_iter().map(|stage| Actor::new(stage, stage.group(), &store)).collect();
         let (zombies, doomed, chance) = (Vec::new(), Doomed::default(), Chance::new(seed, 4));
-        Ok(Pipeline { site, around, mailbox, doomed, actors, zombies, injector, chance, store })
+        Ok(Pipeline { site, around, mailbox, doomed, skipped: BTreeMap::new(), actors, zombies, injector, chance, store })
     }
 
     /// The first phase.
@@ -139,9 +145,28 @@ impl<'s> Pipeline<'s> {
     /// Deletes what every group has finished and a later message of its key replaces.
     pub fn compact(&mut self) -> anyhow::Result<()> {
         self.doomed.look(&*self.mailbox)?;
+        let before = self.unread()?;
         let deleted = self.mailbox.maintain(NOW)?;
+        for (partition, left) in self.unread()? {
+            let gone = before.get(&partition).copied().unwrap_or_default() - left;
+            *self.skipped.entry(partition).or_default() += gone;
+        }
         self.around.faults.note(|| format!("compacted: {deleted} deleted"));
         Ok(())
+    }
+
+    /// How many messages of each partition the loader has not taken yet.
+    fn unread(&self) -> anyhow::Result<BTreeMap<i32, u64>> {
+        let ledger = self.site.main.store.ledger()?;
+        let mut unread = BTreeMap::new();
+        for ends in self.mailbox.watermarks(Topic::MusicTransformed)? {
+            let place = ledger.iter().find(|(claim, _)| claim.at == ends.at);
+            let next = place.and_then(|(claim, _)| claim.next_offset).unwrap_or(0);
+            let messages = self.mailbox.read(ends.at, ends.low, usize::MAX >> 1)?;
+            let count = messages.iter().filter(|message| message.offset >= next).count();
+            unread.insert(ends.at.partition, u64::try_from(count)?);
+        }
+        Ok(unread)
     }
 
     /// Applies a beginning of the transformed topic again, beside the loader, as an operator's replay does.
@@ -175,11 +200,14 @@ impl<'s> Pipeline<'s> {
         while !self.zombies.is_empty() {
             self.wake_a_zombie();
         }
+        // Everybody starts once more: what was lost without anybody noticing is made up for at the start.
+        self.actors.iter_mut().for_each(Actor::kill);
         self.drain()
     }
 
-    /// Steps all stages in turn until a whole round finds nothing to do.
+    /// Steps all stages in turn until they find nothing to do. One round alone does not say so: partitions may just be coming back.
     pub fn drain(&mut self) -> anyhow::Result<()> {
+        let mut quiet_rounds = 0;
         for _ in 0..DRAIN_ROUNDS {
             let mut quiet = true;
             for actor in 0..self.actors.len() {
@@ -188,11 +216,28 @@ impl<'s> Pipeline<'s> {
                 quiet &= was_up && lives && finished == 0;
                 self.unharmed()?;
             }
-            if quiet && reprise::service::progress::is_drained(&*self.mailbox, &StageName::FLOW)? {
+            quiet_rounds = if quiet { quiet_rounds + 1 } else { 0 };
+            if quiet_rounds >= QUIET_ROUNDS && reprise::service::progress::is_drained(&*self.mailbox, &StageName::FLOW)? {
                 return Ok(());
             }
         }
-        anyhow::bail!("not drained after {DRAIN_ROUNDS} rounds without faults")
+        self.name_the_stuck()?;
+        anyhow::bail!("busy after {DRAIN_ROUNDS} rounds without faults")
+    }
+
+    /// Fails with the stage that has not come to the end of its topics.
+    fn name_the_stuck(&self) -> anyhow::Result<()> {
+        for stage in StageName::FLOW {
+            let (name, committed) = (stage.name(), self.mailbox.committed(&stage.group(), &stage.topics())?);
+            for topic in stage.topics() {
+                for ends in self.mailbox.watermarks(topic)? {
+                    let next = committed.iter().find(|place| place.at == ends.at).map_or(0, |place| place.next_offset);
+                    let (at, high) = (ends.at, ends.high);
+                    ensure!(next >= high, "{name} stands at {next} of {at}, which ends at {high}, and goes no further");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Sends every raw record through the pipeline once more.
@@ -212,7 +257,7 @@ impl<'s> Pipeline<'s> {
             self.unharmed()?;
             // The first idle step may only have announced the partitions.
             idle = if lives_idly { idle + 1 } else { 0 };
-            if idle >= 3 {
+            if idle >= QUIET_ROUNDS {
                 loader.kill();
                 return Ok(self.mailbox.forget_group(&group)?);
             }

@@ -38,9 +38,7 @@ fn live(site: &mut Site, seed: u64, faults: &Faults, broken: Option<Broken>, cha
     pipeline.recover()?;
     verify(&mut pipeline)?;
     if chance.percent(25) {
-        let before = pipeline.site.main.dump()?;
         pipeline.repeat_everything()?;
-        anyhow::ensure!(pipeline.site.main.dump()? == before, "the repetition of every raw record changed the database");
         verify(&mut pipeline)?;
     }
     pipeline.compact()?;
@@ -53,9 +51,9 @@ fn live(site: &mut Site, seed: u64, faults: &Faults, broken: Option<Broken>, cha
 
 fn verify(pipeline: &mut Pipeline<'_>) -> anyhow::Result<()> {
     pipeline.doomed.look(&*pipeline.mailbox)?;
-    let (mailbox, world, doomed) = (&*pipeline.mailbox, pipeline.around.world.borrow(), &pipeline.doomed);
-    checks::dead_letters(mailbox, doomed)?;
-    checks::books_balance(mailbox, &*pipeline.site.main.store, doomed, &world)?;
-    checks::extracted(mailbox, world.songs())?;
+    let mailbox = &*pipeline.mailbox;
+    checks::dead_letters(mailbox, &pipeline.doomed)?;
+    checks::books_balance(pipeline)?;
+    checks::extracted(mailbox, pipeline.around.world.borrow().songs())?;
     checks::converged(mailbox, &pipeline.site.main)
 }
