@@ -4,6 +4,7 @@
 //!
 //! It starts its own servers, since it kills them. By hand:
 //! `REPRISE_CHAOS_MINUTES=10 REPRISE_CHAOS_SEED=7 cargo test --test chaos -- --ignored --nocapture`
+//! The logs of all processes are kept when something is wrong, or when `REPRISE_CHAOS_KEEP` is set.
 
 mod process;
 
@@ -43,9 +44,6 @@ fn the_database_comes_out_the_same_whatever_is_killed() {
     let (minutes, seed) = (given("REPRISE_CHAOS_MINUTES", 3.0), seed());
     println!("chaos for {minutes} minutes; REPRISE_CHAOS_SEED={seed} repeats the plan");
     let folder = tempfile::tempdir().expect("a folder");
-    if let Some(kept) = std::env::var_os("REPRISE_CHAOS_KEEP") {
-        println!("folder kept as asked ({}): {}", kept.display(), folder.path().display());
-    }
     let Some(servers) = servers::Servers::start(&folder.path().join("servers")) else { return };
     let sandbox = Sandbox::start(SandboxOptions { fault_rate: 0.02, ..SandboxOptions::default() }).expect("a sandbox");
     let settings = servers.used_by(Settings::new(&folder.path().join("run")).at(&sandbox));

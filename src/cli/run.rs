@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::search::enqueue_all;
@@ -68,7 +69,8 @@ fn require_credentials(config: &Config, stages: &[StageName]) -> anyhow::Result<
 }
 
 fn claim_instance(config: &Config) -> anyhow::Result<(String, Locks)> {
-    std::fs::create_dir_all(&config.data_dir)?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
     let lock = match config.mailbox.kind {
         MailboxKind::Embedded => Some(InstanceLock::acquire(&config.data_dir)?),
         MailboxKind::Kafka => None,

@@ -148,9 +148,7 @@ impl Engine {
         if let Some(fault) = fault {
             state.ledger.faulted(fault.name());
         }
-        if refusal.is_none() && fault.is_none_or(faults::Fault::is_answer) {
-            state.ledger.answered(&route);
-        }
+        let answers = refusal.is_none() && fault.is_none_or(faults::Fault::is_answer);
         let token = (refusal.is_none() && route.api == Api::Accounts).then(|| state.issue(seed, now));
         drop(state);
 
@@ -164,6 +162,10 @@ impl Engine {
             }
             (None, None) => slowed(answer(), switches.mean.get(route.api.name())),
         };
+        // A batch that the account may not ask for is refused, and its artists are as unknown as before.
+        if answers && !(route.api == Api::Spotify && reply.status == 403) {
+            self.state().ledger.answered(&route);
+        }
         let hangs = switches.mean.get(route.api.name()) == Some(&Mean::Hang);
         Answer { reply, delay_ms: switches.latency_ms + if hangs { HANG_MS } else { 0 } }
     }

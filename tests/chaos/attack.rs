@@ -135,7 +135,11 @@ impl<'a> Attack<'a> {
 
     fn say(&self, text: &str) {
         let calls = self.sandbox.calls().total;
-        println!("{:7.1} s  {text} ({} searches, {calls} calls so far)", self.began.elapsed().as_secs_f64(), self.stream.enqueued.len());
+        println!(
+            "{:7.1} s  {text} ({} searches, {calls} calls so far)",
+            self.began.elapsed().as_secs_f64(),
+            self.stream.enqueued.len()
+        );
     }
 
     fn happen(&mut self, event: Event) {
@@ -189,7 +193,11 @@ impl<'a> Attack<'a> {
             (true, false) => self.tally.database_outages += 1,
             (false, _) => self.tally.server_freezes += 1,
         }
-        if kill { server.kill() } else { server.signal("STOP") }
+        if kill {
+            server.kill()
+        } else {
+            server.signal("STOP")
+        }
         let deed = match (kill, broker) {
             (true, true) => Deed::ReviveBroker,
             (true, false) => Deed::ReviveDatabase,

@@ -10,7 +10,7 @@ use crate::process::{Reprise, Settings};
 const PACE: Duration = Duration::from_secs(5);
 
 /// Distinct tracks a search.
-const TRACKS: usize = 10;
+const TRACKS: usize = 20;
 
 const GENRES: [&str; 8] = ["jazz", "rock", "electronic", "folk", "pop", "metal", "soul", "classical"];
 const DECADES: [&str; 7] = ["1960-1969", "1970-1979", "1980-1989", "1990-1999", "2000-2009", "2010-2019", "2020-2029"];

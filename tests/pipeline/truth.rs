@@ -57,9 +57,13 @@ fn truth(scene: &Scene) -> Truth {
     scene.sandbox.truth(&wish)
 }
 
+/// Columns that say 0 by the tables' own default where nobody knows better, and "none found" where the truth says "unknown".
+const ZERO_IS_UNKNOWN: [&str; 5] = ["song_listeners", "total_listeners", "total_playcount", "on_tour", "has_genres"];
+
 /// The same to the reader: SQLite's booleans are numbers, an empty title is none, floats are near.
-fn same(stored: &Value, told: &Value) -> bool {
+fn same(column: &str, stored: &Value, told: &Value) -> bool {
     match (stored, told) {
+        (Value::Number(stored), Value::Null) => ZERO_IS_UNKNOWN.contains(&column) && stored.as_i64() == Some(0),
         (Value::Number(stored), Value::Bool(told)) => stored.as_i64() == Some(i64::from(*told)),
         (Value::Number(stored), Value::Number(told)) => {
             let (stored, told) = (stored.as_f64().unwrap_or(f64::NAN), told.as_f64().unwrap_or(f64::NAN));
@@ -92,7 +96,7 @@ fn differences(scene: &Scene, truth: &Truth, table: &str, key: &str, columns: &[
         };
         // Only the name of an artist of an album alone is certain: whether it is looked up is not promised.
         let columns = if row["role"] == "album" { &["artist_id", "artist_name"][..] } else { columns };
-        for column in columns.iter().filter(|column| !same(&stored[**column], &row[**column])) {
+        for column in columns.iter().filter(|column| !same(column, &stored[**column], &row[**column])) {
             found.push(format!("{table} {id}: {column} is {}, true is {}", stored[*column], row[*column]));
         }
     }
