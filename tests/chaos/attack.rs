@@ -124,7 +124,7 @@ impl<'a> Attack<'a> {
         let now = Instant::now();
         let (due, later) = std::mem::take(&mut self.cures).into_iter().partition(|(at, _)| *at <= now);
         self.cures = later;
-        for (_, deed) in Vec::<Cure>::from(due) {
+        for (_, deed) in due {
             self.cure(deed);
         }
         self.servers.broker.is_up();
