@@ -9,6 +9,7 @@ mod doctor;
 mod logging;
 mod match_names;
 mod migrate;
+mod once;
 mod run;
 mod sandbox;
 mod search;

@@ -55,7 +55,7 @@ impl Plan {
     }
 
     fn fill(&mut self) {
-        let frozen_server = if self.bags % 2 == 0 {
+        let frozen_server = if self.bags.is_multiple_of(2) {
             Event::FreezeBroker(self.milliseconds(1_000, 8_000))
         } else {
             Event::FreezeDatabase(self.milliseconds(1_000, 8_000))
