@@ -11,6 +11,7 @@ mod doctor;
 mod logging;
 mod match_names;
 mod migrate;
+mod once;
 mod replay;
 mod run;
 mod sandbox;

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Args;
 
-use super::search::enqueue_all;
-use super::{Usage, logging};
+use super::{Usage, logging, once};
 use crate::config::{Config, MailboxKind};
 use crate::mailbox::{InstanceLock, InstanceSlot, MailboxError, instance_name};
 use crate::service::{Running, Service, ServiceOptions, StageName, Stop};
@@ -117,10 +116,9 @@ async fn once_through(service: &Service, running: &mut Running) -> anyhow::Resul
         return Ok(stop);
     }
     loop {
-        let (mailbox, queries) = (service.clone(), service.config().queries.clone());
-        let enqueued = tokio::task::spawn_blocking(move || enqueue_all(&mailbox, &queries)).await?;
-        match enqueued {
-            Ok(()) => return Ok(running.until_drained().await),
+        let begun = service.clone();
+        match tokio::task::spawn_blocking(move || once::begin(&begun)).await? {
+            Ok(()) => break,
             Err(error) if matches!(error.downcast_ref(), Some(MailboxError::Unavailable(_))) => {
                 slog_scope::warn!("Waiting to enqueue the queries."; "reason" => format!("{error:#}"));
             }
@@ -131,6 +129,11 @@ async fn once_through(service: &Service, running: &mut Running) -> anyhow::Resul
             () = tokio::time::sleep(PAUSE) => {}
         }
     }
+    let stop = running.until_drained().await;
+    if stop == Stop::Drained {
+        once::finished(service);
+    }
+    Ok(stop)
 }
 
 /// Between two attempts at a mailbox that is away.

@@ -122,7 +122,7 @@ impl<'a> Attack<'a> {
     /// What goes on whatever happens.
     fn tend(&mut self, more: bool) {
         let now = Instant::now();
-        let (due, later) = std::mem::take(&mut self.cures).into_iter().partition(|(at, _)| *at <= now);
+        let (due, later): (Vec<Cure>, Vec<Cure>) = std::mem::take(&mut self.cures).into_iter().partition(|(at, _)| *at <= now);
         self.cures = later;
         for (_, deed) in due {
             self.cure(deed);

@@ -12,6 +12,8 @@ const PACE: Duration = Duration::from_secs(5);
 /// Distinct tracks a search.
 const TRACKS: usize = 20;
 
+/// Years of the sandbox's catalogue.
+const YEARS: std::ops::Range<usize> = 1960..2024;
 const GENRES: [&str; 8] = ["jazz", "rock", "electronic", "folk", "pop", "metal", "soul", "classical"];
 const DECADES: [&str; 7] = ["1960-1969", "1970-1979", "1980-1989", "1990-1999", "2000-2009", "2010-2019", "2020-2029"];
 
@@ -64,12 +66,13 @@ impl Stream {
     }
 }
 
-/// All different; beyond the decades of all genres, plain words that overlap with them.
+/// All different. Years first, which share no track; then genres by decade, which find some that are known.
 fn nth(number: usize) -> Search {
-    let genre = GENRES[number % GENRES.len()];
-    let q = match DECADES.get(number / GENRES.len()) {
-        Some(decade) => format!("genre:{genre} year:{decade}"),
-        None => format!("genre:{genre} year:{}", 1960 + (number / GENRES.len() - DECADES.len()) % 65),
+    let q = match number.checked_sub(YEARS.len()) {
+        None => format!("year:{}", YEARS.start + number),
+        Some(more) => {
+            format!("genre:{} year:{}", GENRES[more % GENRES.len()], DECADES[more / GENRES.len() % DECADES.len()])
+        }
     };
     Search { q, max_tracks: TRACKS }
 }

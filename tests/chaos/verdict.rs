@@ -1,10 +1,15 @@
 //! Is the database what a clean run makes of the same searches, and do the books add up?
 
+use std::time::Duration;
+
 use reprise::sandbox::{Sandbox, Wish};
 use serde_json::Value;
 
 use crate::attack::Evidence;
 use crate::process::Settings;
+
+/// All the searches of a long attack at once, on a busy machine.
+const CLEAN_RUN: Duration = Duration::from_secs(1_200);
 
 /// Everything that is not as promised.
 pub fn judge(evidence: &Evidence, clean: &Settings, sandbox: &Sandbox) -> Vec<String> {
@@ -16,7 +21,9 @@ pub fn judge(evidence: &Evidence, clean: &Settings, sandbox: &Sandbox) -> Vec<St
     if audited.code != Some(0) {
         violations.push(format!("audit ended with {:?}: {}{}", audited.code, audited.answer, audited.log));
     }
-    let clean_summary = clean.answer(&["run", "--once", "--json"]);
+    let cleaned = clean.start(&["run", "--once", "--json"]).end(CLEAN_RUN);
+    assert_eq!(cleaned.code, Some(0), "the clean run: {}", cleaned.log);
+    let clean_summary = cleaned.json();
     let Ok(audit) = serde_json::from_str::<Value>(&audited.answer) else { return violations };
     println!("{}", audit["stages"]);
     require(&mut violations, audit["balanced"] == true, "the ledger is not balanced", &audit["stages"]);
