@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use slog::{Drain, Level, Logger, OwnedKVList, Record, o};
-use slog_scope::GlobalLoggerGuard;
+use slog_async::AsyncGuard;
 
 /// From which level on events are logged, by module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl<D: Drain> Drain for Filtered<D> {
 pub struct LogGuard {
     /// To change levels at run time.
     pub levels: LogLevels,
-    _scope: GlobalLoggerGuard,
+    _flush: AsyncGuard,
 }
 
 impl std::fmt::Debug for LogGuard {
@@ -100,14 +100,15 @@ const QUEUE: usize = 4096;
 /// Sends all logging of the process to standard error.
 pub fn install(json: bool, filter: LevelFilter, run_id: &str) -> LogGuard {
     let levels = LogLevels(Arc::new(RwLock::new(filter)));
-    let root = if json { json_logger(&levels, run_id) } else { text_logger(&levels) };
-    let scope = slog_scope::set_global_logger(root);
+    let (root, flush) = if json { json_logger(&levels, run_id) } else { text_logger(&levels) };
+    // The logger stays for good: threads that outlive the guard may still log, and a logger that is gone would panic in them.
+    slog_scope::set_global_logger(root).cancel_reset();
     // A second installation in one process (tests) keeps the first bridge.
     let _ = slog_stdlog::init_with_level(log::Level::Debug);
-    LogGuard { levels, _scope: scope }
+    LogGuard { levels, _flush: flush }
 }
 
-fn text_logger(levels: &LogLevels) -> Logger {
+fn text_logger(levels: &LogLevels) -> (Logger, AsyncGuard) {
     let color = std::io::stderr().is_terminal();
     let decorator = slog_term::TermDecorator::new().stderr();
     let decorator = if color { decorator.force_color() } else { decorator.force_plain() }.build();
@@ -115,17 +116,23 @@ fn text_logger(levels: &LogLevels) -> Logger {
     logger(format, levels, o!())
 }
 
-fn json_logger(levels: &LogLevels, run_id: &str) -> Logger {
+fn json_logger(levels: &LogLevels, run_id: &str) -> (Logger, AsyncGuard) {
     let format = slog_json::Json::new(std::io::stderr()).add_default_keys().set_flush(true).build().fuse();
     logger(format, levels, o!("run_id" => run_id.to_owned()))
 }
 
-fn logger<D>(format: D, levels: &LogLevels, values: slog::OwnedKV<impl slog::SendSyncRefUnwindSafeKV + 'static>) -> Logger
+fn logger<D>(
+    format: D,
+    levels: &LogLevels,
+    values: slog::OwnedKV<impl slog::SendSyncRefUnwindSafeKV + 'static>,
+) -> (Logger, AsyncGuard)
 where
     D: Drain<Ok = (), Err = slog::Never> + Send + 'static,
 {
-    let queued = slog_async::Async::new(format).chan_size(QUEUE).build().fuse();
-    Logger::root(Filtered { inner: queued, levels: levels.clone() }.fuse(), values)
+    let (queued, flush) = slog_async::Async::new(format).chan_size(QUEUE).build_with_guard();
+    // After the guard is gone nothing can be written any more: whoever still logs then is at the end of the process.
+    let filtered = Filtered { inner: queued.ignore_res(), levels: levels.clone() };
+    (Logger::root(filtered.ignore_res(), values), flush)
 }
 
 /// Logs every panic once, with thread and place, before supervision deals with it.

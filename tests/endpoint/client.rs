@@ -25,15 +25,20 @@ impl Answer {
 
 /// Sends a request with these further header lines.
 pub fn ask(address: SocketAddr, method: &str, path: &str, headers: &[&str]) -> Answer {
-    let mut stream = TcpStream::connect(address).expect("the endpoint listens");
-    stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out can be set");
+    try_ask(address, method, path, headers).expect("the endpoint listens, answers and closes")
+}
+
+/// The same, for moments in which the endpoint may be restarting: what it is answering then is cut.
+pub fn try_ask(address: SocketAddr, method: &str, path: &str, headers: &[&str]) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let host =
         if headers.iter().any(|line| line.starts_with("Host:")) { String::new() } else { format!("Host: {address}\r\n") };
     let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    write!(stream, "{method} {path} HTTP/1.1\r\n{host}{more}Connection: close\r\n\r\n").expect("the request is sent");
+    write!(stream, "{method} {path} HTTP/1.1\r\n{host}{more}Connection: close\r\n\r\n")?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("the endpoint answers and closes");
-    parse(&String::from_utf8_lossy(&answer))
+    stream.read_to_end(&mut answer)?;
+    Ok(parse(&String::from_utf8_lossy(&answer)))
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Answer {
