@@ -283,7 +283,15 @@ fn name() -> impl Strategy<Value = String> {
         "es",
     ])
     .prop_map(str::to_owned);
-    let piece = prop_oneof![6 => words, 3 => "[a-zA-Z]{1,9}", 1 => "\\PC{0,4}", 1 => any::<char>().prop_map(String::from)];
+    // Accents, letters of Indic and kana scripts, enclosing and invisible marks: on whatever comes before them, or on nothing.
+    let marks = "[\u{300}-\u{308}\u{93e}-\u{948}\u{e31}\u{3099}\u{309a}\u{20dd}-\u{20e3}\u{fe00}-\u{fe0f}\u{fe20}\u{200d}\u{5b0}\u{64b}]{1,2}";
+    let piece = prop_oneof![
+        12 => words,
+        6 => "[a-zA-Z]{1,9}",
+        2 => "\\PC{0,4}",
+        2 => any::<char>().prop_map(String::from),
+        1 => marks,
+    ];
     prop::collection::vec((piece, prop_oneof![4 => Just(" "), 1 => Just("")]), 0..7)
         .prop_map(|parts| parts.into_iter().map(|(part, space)| part + space).collect())
 }

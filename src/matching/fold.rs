@@ -27,7 +27,7 @@ pub fn fold_into(raw: &str, out: &mut String) {
     if raw.is_ascii() {
         out.extend(raw.bytes().map(fold_ascii));
     } else {
-        let mut letters = FoldedLetters { out: String::with_capacity(raw.len()), base: Script::Other };
+        let mut letters = FoldedLetters { out: String::with_capacity(raw.len()), base: Script::None };
         raw.nfd().map(plain_punctuation).nfkd().map(plain_punctuation).for_each(|letter| letters.push(letter));
         // Hangul and kana were taken apart by the decomposition: put the letters together again.
         out.extend(letters.out.nfc());
@@ -71,6 +71,8 @@ enum Script {
     Accented,
     CyrillicE,
     Other,
+    /// No letter to stand on: the start, a space, punctuation, a symbol.
+    None,
 }
 
 struct FoldedLetters {
@@ -81,14 +83,18 @@ struct FoldedLetters {
 
 impl FoldedLetters {
     fn push(&mut self, letter: char) {
+        if is_invisible(letter) {
+            return;
+        }
         if letter == '\u{345}' {
             self.out.push('ι'); // the iota subscript: its upper case is a letter of its own
+            self.base = Script::Accented;
         } else if is_combining_mark(letter) {
             self.push_mark(letter);
         } else if letter.is_control() || letter.is_whitespace() {
             self.out.push(' ');
-            self.base = Script::Other;
-        } else if !is_invisible(letter) {
+            self.base = Script::None;
+        } else {
             self.base = script_of(letter);
             let letter = if ('\u{1c80}'..='\u{1c88}').contains(&letter) { usual_cyrillic(letter) } else { letter };
             letter.to_lowercase().filter(|lower| !is_combining_mark(*lower)).for_each(|lower| push_plain(lower, &mut self.out));
@@ -97,9 +103,11 @@ impl FoldedLetters {
 
     fn push_mark(&mut self, mark: char) {
         let accent = match self.base {
-            Script::Accented => is_accent(mark),
-            Script::CyrillicE => mark == '\u{308}' || mark == '\u{301}' || mark == '\u{300}',
-            Script::Other => mark == '\u{301}' || mark == '\u{300}' || is_optional_vowel(mark) || is_detached(mark),
+            Script::Accented => true,
+            Script::CyrillicE => mark == '\u{308}' || is_stress(mark) || is_optional_vowel(mark) || is_detached(mark),
+            Script::Other => is_stress(mark) || is_optional_vowel(mark) || is_detached(mark),
+            // What stands on nothing says nothing; and whoever splits at punctuation would hand it to another letter.
+            Script::None => true,
         };
         if !accent {
             self.out.push(mark);
@@ -107,8 +115,9 @@ impl FoldedLetters {
     }
 }
 
-fn is_accent(mark: char) -> bool {
-    matches!(mark, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+/// Stress: written in dictionaries only.
+fn is_stress(mark: char) -> bool {
+    mark == '\u{301}' || mark == '\u{300}'
 }
 
 /// Enclosing and half marks carry no meaning on any letter.
@@ -126,7 +135,7 @@ fn is_optional_vowel(mark: char) -> bool {
 fn is_invisible(letter: char) -> bool {
     matches!(
         letter,
-        '\u{ad}' | '\u{61c}' | '\u{640}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        '\u{ad}' | '\u{61c}' | '\u{640}' | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
     )
 }
@@ -143,8 +152,13 @@ fn script_of(letter: char) -> Script {
         | '\u{1e00}'..='\u{1fff}'
         | '\u{2c60}'..='\u{2c7f}'
         | '\u{a720}'..='\u{a7ff}'
-        | '\u{ab30}'..='\u{ab6f}' => Script::Accented,
-        _ => Script::Other,
+        | '\u{ab30}'..='\u{ab6f}'
+            if letter.is_alphanumeric() =>
+        {
+            Script::Accented
+        }
+        _ if letter.is_alphanumeric() => Script::Other,
+        _ => Script::None,
     }
 }
 
@@ -210,6 +224,8 @@ mod tests {
         assert_eq!(fold("Ab\u{202e}ba\u{200b}"), "abba");
         assert_eq!(fold("\u{feff}A\u{ad}bba"), "abba");
         assert_eq!(fold("a\u{0}b"), "a b");
+        assert_eq!(fold(":\u{fe00} 1\u{fe0f}\u{20e3}"), ": 1", "variation selectors and a keycap");
+        assert_eq!(fold("!\u{301} \u{93f}"), "! ", "marks that stand on no letter");
     }
 
     /// Every character of Unicode, alone and between letters.

@@ -305,7 +305,8 @@ impl Album {
     /// True if `words` are this album's name, or nearly.
     fn is(&self, words: &Words) -> bool {
         let near = |name: &Words| {
-            name.key() == words.key() || (length(words.key()) > 4 && plain_similarity(name.key(), words.key()) >= NAMES_IT)
+            let shorter = length(name.key()).min(length(words.key()));
+            name.key() == words.key() || (shorter > 4 && plain_similarity(name.key(), words.key()) >= NAMES_IT)
         };
         near(&self.bare) || near(&self.full)
     }

@@ -134,7 +134,9 @@ impl Splitter {
                     self.split_at_script_change(previous, letter);
                 }
                 self.raw.push(letter);
-            } else if letter != '\'' {
+            } else if letter == '\'' {
+                continue; // as if it were not there, for what follows too
+            } else {
                 self.finish();
             }
             previous = letter;
@@ -199,33 +201,43 @@ fn canonical(word: &str) -> Option<&str> {
     })
 }
 
-/// Greek and Cyrillic letters used for their looks within a Latin word: KoЯn, LOOΠΔ. A word wholly of those scripts, and
-/// any mark, stays as it is.
+/// Greek and Cyrillic letters used for their looks within a Latin word: KoЯn, LOOΠΔ. A word wholly of those scripts stays
+/// as it is. A mark on such a letter goes: on a Latin letter it would be an accent.
 fn latin_lookalikes(word: &str) -> String {
     if !word.chars().any(|letter| letter.is_ascii_alphabetic()) {
         return word.to_owned();
     }
-    word.chars()
-        .map(|letter| match letter {
-            'я' => 'r',
-            'и' | 'п' | 'π' | 'η' => 'n',
-            'а' | 'α' | 'δ' | 'д' | 'λ' => 'a',
-            'е' | 'ε' | 'σ' | 'ξ' | 'э' => 'e',
-            'о' | 'ο' | 'θ' | 'ф' | 'φ' => 'o',
-            'с' => 'c',
-            'р' | 'ρ' => 'p',
-            'х' | 'χ' => 'x',
-            'у' | 'υ' => 'y',
-            'т' | 'τ' => 't',
-            'к' | 'κ' => 'k',
-            'м' | 'μ' => 'm',
-            'ш' | 'ω' => 'w',
-            'ι' | 'і' => 'i',
-            'ν' => 'v',
-            'в' | 'β' => 'b',
-            _ => letter,
-        })
-        .collect()
+    let mut latin = String::with_capacity(word.len());
+    for letter in word.chars() {
+        match lookalike(letter) {
+            Some(same) => latin.push(same),
+            None if is_letter_mark(letter) && latin.ends_with(|last: char| last.is_ascii()) => {}
+            None => latin.push(letter),
+        }
+    }
+    latin
+}
+
+fn lookalike(letter: char) -> Option<char> {
+    Some(match letter {
+        'я' => 'r',
+        'и' | 'п' | 'π' | 'η' => 'n',
+        'а' | 'α' | 'δ' | 'д' | 'λ' => 'a',
+        'е' | 'ε' | 'σ' | 'ξ' | 'э' => 'e',
+        'о' | 'ο' | 'θ' | 'ф' | 'φ' => 'o',
+        'с' => 'c',
+        'р' | 'ρ' => 'p',
+        'х' | 'χ' => 'x',
+        'у' | 'υ' => 'y',
+        'т' | 'τ' => 't',
+        'к' | 'κ' => 'k',
+        'м' | 'μ' => 'm',
+        'ш' | 'ω' => 'w',
+        'ι' | 'і' => 'i',
+        'ν' => 'v',
+        'в' | 'β' => 'b',
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
