@@ -181,10 +181,10 @@ fn missing<T>(reason: &str) -> FigureOutcome<T> {
 }
 
 /// The score and whether it was enough, where names were compared.
-type Scored = Option<(f64, bool)>;
+pub type Scored = Option<(f64, bool)>;
 
 /// Figures of the artist asked for, or why what came back is none.
-fn artist_figures(matcher: &Matcher, asked: &str, answer: Option<ArtistAnswer>) -> (FigureOutcome<ArtistFigures>, Scored) {
+pub fn artist_figures(matcher: &Matcher, asked: &str, answer: Option<ArtistAnswer>) -> (FigureOutcome<ArtistFigures>, Scored) {
     let Some(answer) = answer else { return (missing("not_found"), None) };
     if let Some(flaw) = judge::artist_flaw(&answer) {
         return (missing(flaw), None);
@@ -202,7 +202,7 @@ fn artist_figures(matcher: &Matcher, asked: &str, answer: Option<ArtistAnswer>) 
 
 /// Figures of the track asked for, or why what came back is none. Only names are compared: Last.fm's durations and albums
 /// are those of any release, and often unknown.
-fn track_figures(
+pub fn track_figures(
     matcher: &Matcher,
     artist: &str,
     title: &str,

@@ -88,7 +88,7 @@ impl Matcher {
         let compared = candidates
             .iter()
             .map(|candidate| self.compare_track_queries((asked, &prepared), (candidate, &Track::new(candidate))));
-        best(compared, self.thresholds.track)
+        best(compared, self.thresholds.track).filter(|(_, found)| found.matched)
     }
 
     /// As [`Matcher::best_track`], for names of artists.
@@ -98,6 +98,7 @@ impl Matcher {
             candidates.iter().map(|candidate| self.compare_artist_names(&asked, &Named::new(candidate))),
             self.thresholds.artist,
         )
+        .filter(|(_, found)| found.matched)
     }
 
     fn compare_artist_names(&self, a: &Named<'_>, b: &Named<'_>) -> Comparison {
@@ -107,7 +108,7 @@ impl Matcher {
         alias_verdict(self.aliases.same(&a.artist, &b.artist)).unwrap_or_else(|| reference(a.name, b.name))
     }
 
-    fn compare_track_queries(&self, a: (&TrackQuery<'_>, &Track), b: (&TrackQuery<'_>, &Track)) -> Comparison {
+    pub(super) fn compare_track_queries(&self, a: (&TrackQuery<'_>, &Track), b: (&TrackQuery<'_>, &Track)) -> Comparison {
         match self.mode {
             Mode::Composite => self.compare_tracks(a.1, b.1),
             // The predecessor glued artist and title together.
@@ -142,7 +143,8 @@ fn glued(track: &TrackQuery<'_>) -> String {
     format!("{} {}", track.artist, track.title)
 }
 
-fn best(compared: impl Iterator<Item = Comparison>, threshold: f64) -> Option<(usize, MatchResult)> {
+/// The best comparison and its margin to the second best, whether or not it reaches the threshold.
+pub(super) fn best(compared: impl Iterator<Item = Comparison>, threshold: f64) -> Option<(usize, MatchResult)> {
     let mut first: Option<(usize, Comparison)> = None;
     let mut second: Option<f64> = None;
     for (at, comparison) in compared.enumerate() {
@@ -159,5 +161,5 @@ fn best(compared: impl Iterator<Item = Comparison>, threshold: f64) -> Option<(u
     let (at, comparison) = first?;
     let mut result = comparison.result(threshold);
     result.margin = second.map(|second| (comparison.score - second).max(0.0));
-    result.matched.then_some((at, result))
+    Some((at, result))
 }

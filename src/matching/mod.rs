@@ -19,6 +19,7 @@ mod fold;
 mod guests;
 mod matcher;
 mod outcome;
+mod recording;
 mod reference;
 mod title;
 mod track;

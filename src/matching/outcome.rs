@@ -90,11 +90,12 @@ pub enum Reason {
     DurationEqual,
     DurationNear,
     DurationDiffers,
+    OtherRecording,
     ReferenceRatio,
 }
 
 impl Reason {
-    const ALL: [Reason; 39] = [
+    const ALL: [Reason; 40] = [
         Reason::AliasSame,
         Reason::AliasDifferent,
         Reason::SameIsrc,
@@ -133,6 +134,7 @@ impl Reason {
         Reason::DurationEqual,
         Reason::DurationNear,
         Reason::DurationDiffers,
+        Reason::OtherRecording,
         Reason::ReferenceRatio,
     ];
 
@@ -177,6 +179,7 @@ impl Reason {
             Reason::DurationEqual => "duration equal within 2 s",
             Reason::DurationNear => "duration near",
             Reason::DurationDiffers => "duration differs by more than 30 s",
+            Reason::OtherRecording => "not surely the same recording",
             Reason::ReferenceRatio => "difflib ratio of the predecessor",
         }
     }

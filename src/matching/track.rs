@@ -9,7 +9,7 @@ use super::artist::Artist;
 use super::fold::fold;
 use super::outcome::{Comparison, Reason, Reasons};
 use super::title::Title;
-use super::versions::{LIVE, Version};
+use super::versions::{LIVE, Version, is_number};
 use super::words::Words;
 
 mod titles;
@@ -112,6 +112,16 @@ impl Track {
         &self.artist
     }
 
+    /// Seconds between the two lengths, where both are known.
+    pub fn seconds_apart(&self, other: &Track) -> Option<f64> {
+        Some((self.duration_s? - other.duration_s?).abs())
+    }
+
+    /// The numbers in the title, in order.
+    pub fn title_numbers(&self) -> impl Iterator<Item = &str> {
+        self.title.content.iter().flat_map(Words::iter).filter(|word| is_number(word))
+    }
+
     /// How likely the two are the same track: the composite, before a threshold. `same_artist` is the alias file's word.
     pub fn compare(&self, other: &Track, same_artist: Option<bool>) -> Comparison {
         if self.isrc.is_some() && self.isrc == other.isrc {
@@ -190,10 +200,9 @@ impl Track {
     }
 
     fn duration_evidence(&self, other: &Track) -> Option<Reason> {
-        let apart = (self.duration_s? - other.duration_s?).abs();
-        Some(match apart {
-            _ if apart <= SAME_SECONDS => Reason::DurationEqual,
-            _ if apart <= OTHER_SECONDS => Reason::DurationNear,
+        Some(match self.seconds_apart(other)? {
+            apart if apart <= SAME_SECONDS => Reason::DurationEqual,
+            apart if apart <= OTHER_SECONDS => Reason::DurationNear,
             _ => Reason::DurationDiffers,
         })
     }
@@ -267,10 +276,33 @@ impl Track {
         if !joint(self) && !joint(other) {
             return false;
         }
-        let names = |track: &Track| track.artist.parts().chain(&track.title.guests).cloned().collect::<Vec<_>>();
+        let names = |track: &Track| {
+            track.artist.parts().chain(&track.title.guests).filter(|name| is_telling(name)).cloned().collect::<Vec<_>>()
+        };
         let theirs = names(other);
         names(self).iter().any(|mine| theirs.iter().any(|name| compare_names(mine, name).score >= 0.9))
     }
+}
+
+/// A part of a joint name that names somebody: "& Friends" and "& The Ensemble" stand behind anybody's name.
+fn is_telling(part: &Words) -> bool {
+    const ANYBODYS: [&str; 14] = [
+        "friends",
+        "sons",
+        "brothers",
+        "sisters",
+        "family",
+        "band",
+        "ensemble",
+        "orchestra",
+        "choir",
+        "chorus",
+        "company",
+        "co",
+        "others",
+        "guests",
+    ];
+    !part.is_symbols() && !ANYBODYS.contains(&part.key())
 }
 
 fn contains(one: &Words, other: &Words) -> bool {

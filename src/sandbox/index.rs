@@ -132,7 +132,9 @@ impl Index {
         rows
     }
 
-    /// Tracks of a shop that look like the words of a query, best first, by Dice's coefficient of the word sets.
+    /// Tracks of a shop that look like the words of a query, best first: those that have most of its words, as in a search
+    /// engine, then by Dice's coefficient of the word sets. Otherwise a title with a long list of guests would come far
+    /// behind when it is searched without them.
     pub fn resembling(&self, words: &[String], limit: usize) -> Vec<usize> {
         let mut wanted = words.to_vec();
         dedup(&mut wanted);
@@ -146,10 +148,13 @@ impl Index {
             let all = wanted.len() + usize::from(self.shop_words[track as usize]);
             2000 * hits as usize / all.max(1)
         };
-        let mut found: Vec<(u32, usize)> = hits.into_iter().map(|(track, hits)| (track, score(track, hits))).collect();
-        found.retain(|(_, score)| *score >= 400);
-        found.sort_unstable_by_key(|(track, score)| (std::cmp::Reverse(*score), self.rank[*track as usize]));
-        found.into_iter().take(limit).map(|(track, _)| track as usize).collect()
+        let mut found: Vec<(u32, u32, usize)> =
+            hits.into_iter().map(|(track, hits)| (track, hits, score(track, hits))).collect();
+        found.retain(|(_, hits, score)| *score >= 400 || *hits as usize == wanted.len());
+        found.sort_unstable_by_key(|(track, hits, score)| {
+            (std::cmp::Reverse(*hits), std::cmp::Reverse(*score), self.rank[*track as usize])
+        });
+        found.into_iter().take(limit).map(|(track, ..)| track as usize).collect()
     }
 }
 

@@ -81,6 +81,30 @@ async fn deezer_is_asked_by_isrc_first_and_then_searched() {
 }
 
 #[tokio::test]
+async fn how_well_searches_match_is_counted_by_outcome() {
+    let server = Server::start(|path, _| {
+        let row = deezer_track(2, "One Vision", "Queen", "https://x.dzcdn.net/2").replace("\"isrc\"", "\"no_isrc\"");
+        Reply::json(
+            200,
+            &if path.contains("/search") { format!(r#"{{"data":[{row}],"total":1}}"#) } else { NO_DATA.to_owned() },
+        )
+    })
+    .await;
+    let http = http();
+    let previews =
+        Previews::new(&http, &options(&server.url, &[ProviderKind::Deezer]), Arc::new(Matcher::default())).expect("previews");
+    for title in ["One Vision", "Another One"] {
+        let asked = TopTrack { name: title.to_owned(), ..queen() };
+        previews.resolve(ProviderKind::Deezer, &asked, &Pulse::new()).await.expect("an answer");
+    }
+    let metrics = http.metrics().encode().expect("metrics");
+    for outcome in ["accepted", "rejected"] {
+        let told = format!("reprise_match_score_count{{subject=\"preview\",outcome=\"{outcome}\"}} 1");
+        assert!(metrics.contains(&told), "{told} in\n{metrics}");
+    }
+}
+
+#[tokio::test]
 async fn another_recording_than_the_asked_isrc_is_not_taken_for_it() {
     let server = Server::start(|path, _| {
         let other =

@@ -1,5 +1,6 @@
 //! The sandbox's promises: everything follows from the seed, faults heal, every API keeps its habits, clips play.
 
+mod agreement;
 mod catalogue;
 mod clips;
 mod faults;

@@ -61,6 +61,34 @@ fn every_track_in_a_shop_is_found_by_its_own_words() {
     }
 }
 
+/// Clients leave the guests out, since shops write them in many ways.
+#[test]
+fn a_track_with_guests_is_found_without_them() {
+    let catalogue = &SMALL.world().catalogue;
+    let mut tried = 0;
+    for track in &catalogue.tracks {
+        let recording = catalogue.recording(track);
+        let bare = [" (feat", " feat.", " (with", " [feat"]
+            .iter()
+            .find_map(|guests| track.title.split_once(guests))
+            .map(|(bare, _)| bare);
+        let (Some(bare), Shelf::Listed | Shelf::SearchOnly) = (bare, recording.deezer) else { continue };
+        let term = encode(&format!("{} {bare}", catalogue.primary(recording).name));
+        let found = ask(&SMALL, &Request::get(&format!("/deezer/search?q={term}&limit=25"))).value();
+        let recordings: Vec<Option<usize>> = found["data"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|row| {
+                row["id"].as_u64().and_then(|id| catalogue.track_by_deezer(id)).map(|index| catalogue.tracks[index].recording)
+            })
+            .collect();
+        assert!(recordings.contains(&Some(track.recording)), "{} by searching for {term}", track.title);
+        tried += 1;
+    }
+    assert!(tried > 5, "{tried} tracks with guests");
+}
+
 #[test]
 fn a_signed_link_works_until_it_expires_and_only_as_signed() {
     let body = by_isrc(&SMALL, track_on(Shelf::Listed)).value();

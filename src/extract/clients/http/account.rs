@@ -110,6 +110,11 @@ impl Http {
         Ok(Http { inner: Arc::new(Inner { options, metrics, logger, parks, calls, wire, started, accounts }) })
     }
 
+    /// Where calls are counted; clients count there what they make of the answers.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
     /// The account of this name, opened with `spec` if it is new.
     pub fn account(&self, spec: AccountSpec) -> Account {
         let inner = &self.inner;

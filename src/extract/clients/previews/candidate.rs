@@ -22,18 +22,26 @@ pub struct Candidate {
     pub link: Option<String>,
 }
 
-/// The candidate with a clip that is the track asked for, with how well it matches; else why there is none (a closed set).
-///
-/// # Errors
-/// `no_preview` when no candidate has a clip, `no_match` when none of those that have one is the track.
-pub fn choose(matcher: &Matcher, track: &TopTrack, candidates: Vec<Candidate>) -> Result<(Candidate, MatchNote), &'static str> {
+/// What a search brought.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Choice {
+    /// The recording asked for, with a clip, and how well it matches.
+    Found(Candidate, MatchNote),
+    /// Candidates with clips, none of which is the recording: the score of the best.
+    Unlike(f64),
+    /// No candidate has a clip.
+    NoClip,
+}
+
+/// The candidate with a clip that is the recording asked for.
+pub fn choose(matcher: &Matcher, track: &TopTrack, candidates: Vec<Candidate>) -> Choice {
     let mut playable: Vec<Candidate> = candidates.into_iter().filter(|candidate| candidate.link.is_some()).collect();
-    if playable.is_empty() {
-        return Err("no_preview");
-    }
     let queries: Vec<TrackQuery<'_>> = playable.iter().map(Candidate::query).collect();
-    let (at, found) = matcher.best_track(&asked(track), &queries).filter(|(_, found)| found.matched).ok_or("no_match")?;
-    Ok((playable.swap_remove(at), note(found)))
+    match matcher.best_recording(&asked(track), &queries) {
+        None => Choice::NoClip,
+        Some((_, best)) if !best.matched => Choice::Unlike(best.score),
+        Some((at, best)) => Choice::Found(playable.swap_remove(at), note(best)),
+    }
 }
 
 /// The track as it is compared with what providers have.
@@ -139,16 +147,17 @@ pub(crate) mod tests {
                 candidate(4, "Queen", "Bohemian Rhapsody (Remastered 2011)", 354.0, Some("x")),
             ],
         );
-        assert_eq!(found.map(|(candidate, _)| candidate.id), Ok(4), "1 is live, 2 somebody else, 3 has no clip");
+        let Choice::Found(found, _) = found else { panic!("{found:?}") };
+        assert_eq!(found.id, 4, "1 is live, 2 somebody else, 3 has no clip");
     }
 
     #[test]
     fn the_reason_for_no_candidate_is_told() {
         let asked = track("Queen", "Bohemian Rhapsody");
-        let choose = |candidates| choose(&Matcher::default(), &asked, candidates).map(|(candidate, _)| candidate.id);
-        assert_eq!(choose(Vec::new()), Err("no_preview"));
-        assert_eq!(choose(vec![candidate(1, "Queen", "Bohemian Rhapsody", 1.0, None)]), Err("no_preview"));
-        assert_eq!(choose(vec![candidate(1, "Abba", "Waterloo", 1.0, Some("x"))]), Err("no_match"));
+        let choose = |candidates| choose(&Matcher::default(), &asked, candidates);
+        assert_eq!(choose(Vec::new()), Choice::NoClip);
+        assert_eq!(choose(vec![candidate(1, "Queen", "Bohemian Rhapsody", 1.0, None)]), Choice::NoClip);
+        assert!(matches!(choose(vec![candidate(1, "Abba", "Waterloo", 1.0, Some("x"))]), Choice::Unlike(score) if score < 0.7));
     }
 
     #[test]

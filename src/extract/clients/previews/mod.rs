@@ -24,10 +24,12 @@ use super::http::{Account, AccountSpec, Answer, ApiError, ApiRequest, Hosts, Htt
 use super::options::{PreviewOptions, ProviderKind};
 use crate::config::Secret;
 use crate::matching::Matcher;
+use crate::observe::Metrics;
+use crate::observe::metrics::MatchLabel;
 use crate::records::{MatchNote, TopTrack};
 use crate::supervision::Pulse;
 
-use candidate::Candidate;
+use candidate::{Candidate, Choice};
 use embed::EmbedPage;
 
 /// The embed page refuses clients that do not look like a browser.
@@ -82,6 +84,7 @@ pub struct Previews {
     clip_bytes_max: u64,
     country: String,
     matcher: Arc<Matcher>,
+    metrics: Metrics,
 }
 
 impl Previews {
@@ -127,6 +130,7 @@ impl Previews {
             clip_bytes_max: u64::try_from(options.clip_bytes_max).unwrap_or(u64::MAX),
             country: options.itunes_country.clone(),
             matcher,
+            metrics: http.metrics().clone(),
         })
     }
 
@@ -201,9 +205,19 @@ impl Previews {
         candidates: Vec<Candidate>,
         preview: impl Fn(Candidate, Option<MatchNote>) -> Option<Preview>,
     ) -> Resolved {
+        let scored = |outcome: &str, score| {
+            self.metrics.match_score.get_or_create(&MatchLabel::new("preview", outcome)).observe(score);
+        };
         match candidate::choose(&self.matcher, track, candidates) {
-            Ok((found, matched)) => preview(found, Some(matched)).map_or(Resolved::Missing("no_preview"), Resolved::Clip),
-            Err(reason) => Resolved::Missing(reason),
+            Choice::Found(found, matched) => {
+                scored("accepted", matched.score);
+                preview(found, Some(matched)).map_or(Resolved::Missing("no_preview"), Resolved::Clip)
+            }
+            Choice::Unlike(score) => {
+                scored("rejected", score);
+                Resolved::Missing("no_match")
+            }
+            Choice::NoClip => Resolved::Missing("no_preview"),
         }
     }
 

@@ -8,7 +8,7 @@
 
 mod client;
 mod judge;
-mod parse;
+pub mod parse;
 mod regime;
 mod token;
 
