@@ -5,6 +5,8 @@
 
 mod process;
 
+#[path = "pipeline/allowance.rs"]
+mod allowance;
 #[path = "pipeline/backends.rs"]
 mod backends;
 #[path = "pipeline/bad_clips.rs"]
@@ -15,6 +17,8 @@ mod bad_messages;
 mod configuration;
 #[path = "pipeline/demo.rs"]
 mod demo;
+#[path = "pipeline/faults.rs"]
+mod faults;
 #[path = "pipeline/outages.rs"]
 mod outages;
 #[path = "pipeline/quota.rs"]

@@ -240,15 +240,19 @@ async fn an_artist_is_asked_for_once_in_a_batch_and_carried_by_its_first_track()
             ["a1", "a2", "a1", "gone", "a1", "gone"].iter().zip(0..).map(|(id, n)| track_by(id, n)).collect();
         let mut stage = artists(fake.client(ParkBook::in_memory()), Some(HashMap::new()));
         let processed = step(&mut stage, no_heads(), &batch).await.unwrap();
-        assert_eq!(outcomes(&processed), ["emitted", "emitted", "duplicate", "not_found", "duplicate", "not_found"]);
+        assert_eq!(outcomes(&processed), ["emitted", "emitted", "duplicate", "emitted", "duplicate", "duplicate"]);
         assert_eq!(processed.wait, None);
         assert_eq!(fake.paths("/v1/artists").await.len(), calls);
         let Some(Ending::Emitted(records)) = processed.endings.first() else { panic!("no record") };
         let profile = parse::<ArtistProfile>(&records[0].payload).unwrap().record;
         assert_eq!((profile.body.artist_id.as_str(), records[0].at.partition), ("a1", batch[0].at.partition));
         assert_eq!(profile.body.genres, None, "unknown and not empty");
-        let again = step(&mut stage, no_heads(), &[track_by("gone", 9)]).await.unwrap();
-        assert_eq!(outcomes(&again), ["not_found"]);
+        let Some(Ending::Emitted(records)) = processed.endings.get(3) else { panic!("no record") };
+        let gone = parse::<ArtistProfile>(&records[0].payload).unwrap().record;
+        assert_eq!(gone.body.missing.as_deref(), Some("not_found"), "that there is none is remembered like a profile");
+        let heads = Heads(HashMap::from([("gone".to_owned(), Version { observed_at: gone.observed_at, tiebreak: 0 })]));
+        let again = step(&mut stage, heads, &[track_by("gone", 9)]).await.unwrap();
+        assert_eq!(outcomes(&again), ["fresh"]);
         assert_eq!(fake.paths("/v1/artists").await.len(), calls, "not asked for again");
     }
 }

@@ -109,8 +109,15 @@ fn as_toml(urls: &SandboxUrls, base: &str) -> String {
         "# The sandbox listens on {base}. Put this into reprise.toml; see {base}/__control, /__calls and /__truth.\n\
          [spotify]\nclient_id = \"{CLIENT_ID}\"\nclient_secret = \"{CLIENT_SECRET}\"\napi_url = \"{}\"\naccounts_url = \"{}\"\n\n\
          [lastfm]\napi_key = \"{LASTFM_API_KEY}\"\napi_url = \"{}\"\n\n\
-         [previews]\nspotify_embed_url = \"{}\"\ndeezer_url = \"{}\"\nitunes_url = \"{}\"\nallowed_hosts = [\"127.0.0.1\"]\n",
-        urls.api_url, urls.accounts_url, urls.lastfm_url, urls.spotify_embed_url, urls.deezer_url, urls.itunes_url,
+         [previews]\nspotify_embed_url = \"{}\"\ndeezer_url = \"{}\"\nitunes_url = \"{}\"\nallowed_hosts = [\"127.0.0.1\"]\n\n\
+         [musicbrainz]\napi_url = \"{}\"\n",
+        urls.api_url,
+        urls.accounts_url,
+        urls.lastfm_url,
+        urls.spotify_embed_url,
+        urls.deezer_url,
+        urls.itunes_url,
+        urls.musicbrainz_url,
     )
 }
 

@@ -1,8 +1,8 @@
 //! The artists stage: the profile of each track's primary artist, asked for once.
 //!
 //! **Guarantee.** An artist whose profile was appended to `artist_genres` within `refresh_after` is not asked for again, and
-//! within a batch each artist is asked for once, however many of its tracks are there. Artists that Spotify does not know are
-//! remembered by this process only: their absence is no record, so a restart asks once more.
+//! within a batch each artist is asked for once, however many of its tracks are there. That Spotify does not know an artist is
+//! appended too, so that a restart does not ask again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -21,16 +21,11 @@ use super::freshness::{Freshness, Question};
 /// `kill -9`. More: fewer transactions; fewer: less to ask for again.
 const LOOKUPS_PER_STEP: usize = 10;
 
-/// Unknown artists remembered before those that may be asked again are forgotten.
-const MANY_UNKNOWN: usize = 10_000;
-
 /// See the module.
 #[derive(Debug)]
 pub struct Artists {
     spotify: Spotify,
     freshness: Freshness,
-    /// Artists that Spotify does not know, and until when (microseconds since the Unix epoch) they are not asked for again.
-    unknown: HashMap<String, i64>,
 }
 
 /// What a message asks for.
@@ -38,15 +33,15 @@ pub struct Artists {
 enum Need {
     /// It cannot be read.
     Dead(DeadReason),
-    /// The profile of this artist.
-    Artist(String),
+    /// The profile of this artist, whom a track calls so.
+    Artist { id: String, name: String },
 }
 
 /// What was found out about an artist.
 #[derive(Debug, Clone, PartialEq)]
 enum Finding {
     Fresh,
-    Unknown,
+    Unknown { observed_at: i64 },
     Refused(DeadReason),
     Profile { profile: ArtistProfile, observed_at: i64 },
 }
@@ -54,7 +49,7 @@ enum Finding {
 impl Artists {
     /// The stage on this client.
     pub fn new(spotify: Spotify, freshness: Freshness) -> Artists {
-        Artists { spotify, freshness, unknown: HashMap::new() }
+        Artists { spotify, freshness }
     }
 
     async fn work(&mut self, batch: &[Message], context: &StepContext<'_>) -> Result<Processed, StageError> {
@@ -78,20 +73,12 @@ impl Artists {
         needs: &[Need],
         context: &StepContext<'_>,
     ) -> Result<HashMap<String, Finding>, StageError> {
-        let now = now_micros();
-        if self.unknown.len() > MANY_UNKNOWN {
-            self.unknown.retain(|_, until| *until > now);
-        }
         let mut findings = HashMap::new();
         let mut asked: BTreeMap<i32, Vec<Question>> = BTreeMap::new();
         let mut seen = HashSet::new();
         for (message, need) in batch.iter().zip(needs) {
-            let Need::Artist(id) = need else { continue };
+            let Need::Artist { id, .. } = need else { continue };
             if !seen.insert(id) {
-                continue;
-            }
-            if self.unknown.get(id).is_some_and(|until| *until > now) {
-                findings.insert(id.clone(), Finding::Unknown);
                 continue;
             }
             let known = KnownKey { source: KnownSource::ArtistProfile, id: id.clone() };
@@ -122,7 +109,7 @@ impl Artists {
         for id in single.iter().take(LOOKUPS_PER_STEP) {
             let finding = match self.spotify.artist(id, context.pulse).await {
                 Ok(profile) => Finding::Profile { profile, observed_at: now_micros() },
-                Err(ApiError::Missing { .. }) => self.remember_unknown(id),
+                Err(ApiError::Missing { .. }) => Finding::Unknown { observed_at: now_micros() },
                 Err(ApiError::Rejected(detail)) => Finding::Refused(DeadReason::new("rejected", detail)),
                 Err(error) => return Err(error.into()),
             };
@@ -152,18 +139,12 @@ impl Artists {
         for (id, profile) in answered {
             let finding = match profile {
                 Some(profile) => Finding::Profile { profile, observed_at },
-                None => self.remember_unknown(&id),
+                None => Finding::Unknown { observed_at },
             };
             findings.insert(id, finding);
         }
         context.pulse.beat();
         Ok(())
-    }
-
-    fn remember_unknown(&mut self, id: &str) -> Finding {
-        let until = now_micros().saturating_add(self.freshness.refresh_after().as_micros());
-        self.unknown.insert(id.to_owned(), until);
-        Finding::Unknown
     }
 }
 
@@ -189,7 +170,7 @@ impl Processor for Artists {
 fn need(message: &Message) -> Need {
     match parse::<TopTrack>(&message.payload) {
         Ok(parsed) => match parsed.record.body.primary_artist() {
-            Some(artist) => Need::Artist(artist.id.clone()),
+            Some(artist) => Need::Artist { id: artist.id.clone(), name: artist.name.clone() },
             None => Need::Dead(DeadReason::new("required_field", "the track has no artist")),
         },
         Err(error) => Need::Dead(DeadReason::from(&error)),
@@ -200,7 +181,7 @@ fn need(message: &Message) -> Need {
 fn distinct_artists(needs: &[Need]) -> Vec<String> {
     let mut seen = HashSet::new();
     let artist = |need: &Need| match need {
-        Need::Artist(id) => Some(id.clone()),
+        Need::Artist { id, .. } => Some(id.clone()),
         Need::Dead(_) => None,
     };
     needs.iter().filter_map(artist).filter(|id| seen.insert(id.clone())).collect()
@@ -212,28 +193,31 @@ fn finish(batch: &[Message], needs: &[Need], mut findings: HashMap<String, Findi
     let mut endings = Vec::with_capacity(batch.len());
     let mut told: HashMap<&str, &'static str> = HashMap::new();
     for (message, need) in batch.iter().zip(needs) {
-        let id = match need {
+        let (id, name) = match need {
             Need::Dead(reason) => {
                 endings.push(Ending::Dead(reason.clone()));
                 continue;
             }
-            Need::Artist(id) => id,
+            Need::Artist { id, name } => (id, name),
         };
         if let Some(reason) = told.get(id.as_str()) {
             endings.push(Ending::Superseded(reason));
             continue;
         }
+        let emitted = |profile, observed_at| match Outgoing::record(
+            &Envelope::new(observed_at, run_id, profile),
+            message.at.partition,
+            0,
+        ) {
+            Ok(record) => Ending::Emitted(vec![record]),
+            Err(error) => Ending::Dead(DeadReason::from(&error)),
+        };
         let ending = match findings.remove(id) {
             None => break,
             Some(Finding::Fresh) => Ending::Superseded("fresh"),
-            Some(Finding::Unknown) => Ending::Superseded("not_found"),
             Some(Finding::Refused(reason)) => Ending::Dead(reason),
-            Some(Finding::Profile { profile, observed_at }) => {
-                match Outgoing::record(&Envelope::new(observed_at, run_id, profile), message.at.partition, 0) {
-                    Ok(record) => Ending::Emitted(vec![record]),
-                    Err(error) => Ending::Dead(DeadReason::from(&error)),
-                }
-            }
+            Some(Finding::Unknown { observed_at }) => emitted(ArtistProfile::missing(id, name, "not_found"), observed_at),
+            Some(Finding::Profile { profile, observed_at }) => emitted(profile, observed_at),
         };
         let repeated = if let Ending::Superseded(reason) = &ending { *reason } else { "duplicate" };
         told.insert(id, repeated);
@@ -252,14 +236,14 @@ mod tests {
     }
 
     fn profile(id: &str) -> Finding {
-        let profile = ArtistProfile { artist_id: id.into(), name: "N".into(), popularity: None, followers: None, genres: None };
+        let profile = ArtistProfile { missing: None, ..ArtistProfile::missing(id, "N", "") };
         Finding::Profile { profile, observed_at: 1 }
     }
 
     fn needs(ids: &[&str]) -> (Vec<Message>, Vec<Need>) {
         (
             ids.iter().zip(0..).map(|(_, offset)| message(offset)).collect(),
-            ids.iter().map(|id| Need::Artist((*id).into())).collect(),
+            ids.iter().map(|id| Need::Artist { id: (*id).into(), name: "N".into() }).collect(),
         )
     }
 
@@ -277,14 +261,13 @@ mod tests {
         let findings = HashMap::from([
             ("a".to_owned(), profile("a")),
             ("b".to_owned(), Finding::Fresh),
-            ("c".to_owned(), Finding::Unknown),
+            ("c".to_owned(), Finding::Unknown { observed_at: 7 }),
             ("d".to_owned(), Finding::Refused(DeadReason::new("rejected", "invalid id"))),
         ]);
         let endings = finish(&batch, &needs, findings, "run");
-        assert_eq!(
-            endings.iter().map(outcome).collect::<Vec<_>>(),
-            ["a", "fresh", "duplicate", "not_found", "fresh", "rejected"]
-        );
+        assert_eq!(endings.iter().map(outcome).collect::<Vec<_>>(), ["a", "fresh", "duplicate", "c", "fresh", "rejected"]);
+        let told = |ending: &Ending| matches!(ending, Ending::Emitted(records) if records[0].payload.windows(9).any(|part| part == b"not_found"));
+        assert!(told(&endings[3]) && !told(&endings[0]), "that there is no profile is a record too");
         assert!(matches!(&endings[0], Ending::Emitted(records) if records[0].at.partition == 3));
     }
 

@@ -19,6 +19,24 @@ pub struct ArtistProfile {
     pub followers: Option<i64>,
     /// Sorted, lower case, without duplicates. Empty: Spotify answered that there are none.
     pub genres: Option<Vec<String>>,
+    /// Why Spotify has no profile of this artist, such as `not_found`: then all but the id is unknown, and the name is the one
+    /// from the track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+impl ArtistProfile {
+    /// What is known of an artist that Spotify does not show, for `reason`.
+    pub fn missing(artist_id: &str, name: &str, reason: &str) -> ArtistProfile {
+        ArtistProfile {
+            artist_id: artist_id.to_owned(),
+            name: name.to_owned(),
+            popularity: None,
+            followers: None,
+            genres: None,
+            missing: Some(reason.to_owned()),
+        }
+    }
 }
 
 impl Validate for ArtistProfile {

@@ -24,8 +24,8 @@ pub fn answer(stand: &Stand<'_>, path: &str, request: &Request) -> Reply {
         return Reply::json(404, &json!({"error": "Not Found", "help": HELP}));
     };
     let catalogue = stand.catalogue();
-    let found = catalogue.track_by_isrc(isrc).map(|track| stand.release(track).1);
-    match found.and_then(|recording| recording.mbid.as_ref().map(|mbid| (recording, mbid))) {
+    let index = catalogue.track_by_isrc(isrc).map(|track| catalogue.tracks[track].recording);
+    match index.and_then(|index| Some((&catalogue.recordings[index], catalogue.musicbrainz_id(index)?))) {
         Some((recording, mbid)) => {
             // Lengths are missing now and then.
             let length = if recording.duration_ms % 8 == 0 { Value::Null } else { json!(recording.duration_ms) };

@@ -2,7 +2,7 @@
 //!
 //! Parameters: `queries` (JSON: `[{"q": "genre:jazz", "max_tracks": 100}, ...]`), and, where they differ from how the
 //! switches stand, `regime`, `market` (default `US`), `providers` (comma list in order, default `spotify,deezer,itunes`),
-//! `profiles=all` (look up album artists like primary ones; default `primary`) and `hashes=1` (render the clips for
+//! `profiles=all` (look up album artists like primary ones; default `primary`), `musicbrainz=1` (asked for the ids that Last.fm does not give) and `hashes=1` (render the clips for
 //! their SHA-256: 20 ms each).
 //!
 //! The answer has `tables` (rows by table, sorted by id), `counts` (rows by table) and `misses` (what had to be looked
@@ -56,6 +56,8 @@ pub struct Wish {
     pub providers: Vec<String>,
     /// Whether album artists are looked up like primary ones.
     pub all_profiles: bool,
+    /// Whether MusicBrainz is asked for the ids that Last.fm does not give.
+    pub musicbrainz: bool,
     /// Whether clips are rendered for their hashes.
     pub hashes: bool,
     /// How the switches stand; dead clips are part of the truth.
@@ -82,6 +84,7 @@ impl Wish {
             market: "US".to_owned(),
             providers: ["spotify", "deezer", "itunes"].map(str::to_owned).to_vec(),
             all_profiles: false,
+            musicbrainz: false,
             hashes: false,
             switches: switches.clone(),
         }
@@ -103,6 +106,7 @@ impl Wish {
             wish.providers = providers.split(',').map(|name| name.trim().to_owned()).collect();
         }
         wish.all_profiles = request.param("profiles").as_deref() == Some("all");
+        wish.musicbrainz = request.param("musicbrainz").as_deref() == Some("1");
         wish.hashes = request.param("hashes").as_deref() == Some("1");
         Ok(wish)
     }
@@ -183,7 +187,7 @@ impl<'a> Teller<'a> {
             "itunes" => {
                 releases.iter().map(|release| format!("itunes:track:{}", self.catalogue.tracks[*release].itunes_id)).collect()
             }
-            name => vec![format!("{name}:track:{}", track.id)],
+            _ => vec![format!("spotify:track:{}", track.id)],
         };
         let score = &recording.score;
         let mut row = json!({
@@ -304,13 +308,15 @@ fn song_row(catalogue: &Catalogue, wish: &Wish, track: &Track, recording: &Recor
     let album = catalogue.album(track);
     let duration_ms = Some(track.duration_ms).filter(|ms| (1_001..10_800_000).contains(ms));
     let known = matches!(recording.page, TrackPage::Found | TrackPage::Unheard);
+    let asked = wish.musicbrainz && track.isrc.is_some();
+    let mbid = if asked { catalogue.musicbrainz_id(track.recording) } else { recording.mbid.clone() };
     json!({
         "song_id": track.id,
         "song_name": track.title,
         "artist_id": catalogue.primary(recording).id,
         "album_id": album.id,
         "song_listeners": known.then_some(recording.listeners),
-        "mbid": recording.mbid.as_ref().filter(|_| known),
+        "mbid": mbid.filter(|_| known),
         "duration_ms": duration_ms,
         "duration_seconds": duration_ms.map(|ms| ms / 1000),
         "duration_minutes": duration_ms.map(|ms| ms as f64 / 60_000.0),

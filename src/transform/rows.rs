@@ -111,6 +111,9 @@ fn album_row(album: AlbumRef) -> Row {
 }
 
 fn profile_row(profile: ArtistProfile) -> Row {
+    if let Some(reason) = profile.missing {
+        return miss("artist", profile.artist_id, "profile", reason, 0);
+    }
     Row::ArtistProfile(ArtistProfileRow {
         artist_id: profile.artist_id,
         artist_name: profile.name,

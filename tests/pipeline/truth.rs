@@ -137,3 +137,20 @@ fn what_a_restricted_app_stores_is_the_truth() {
 fn what_an_extended_app_stores_is_the_truth_while_a_tenth_of_all_calls_fails() {
     stored_is_true(SandboxOptions { regime: Regime::Extended, fault_rate: 0.1, ..SMALL });
 }
+
+/// MusicBrainz allows a call a second: a few tracks only.
+#[test]
+fn musicbrainz_gives_the_ids_that_lastfm_does_not() {
+    let scene = Scene::new(SMALL, 24);
+    let settings = scene.settings("once").with("musicbrainz.enabled", true);
+    settings.with("musicbrainz.api_url", scene.sandbox.urls().musicbrainz_url).answer(&["run", "--once", "--json"]);
+    let calls = scene.sandbox.calls();
+    assert_eq!(calls.over_limit.get("musicbrainz"), None, "never more than one a second");
+    let told = |musicbrainz: bool| {
+        let wish = Wish { musicbrainz, ..Wish::new(scene.searches.clone(), &scene.sandbox.switches()) };
+        scene.sandbox.truth(&wish)
+    };
+    let with_mbid = |truth: &Truth| truth.tables["songs"].iter().filter(|row| row["mbid"].is_string()).count();
+    assert!(with_mbid(&told(true)) > with_mbid(&told(false)), "somebody has to be asked");
+    assert_eq!(differences(&scene, &told(true), "songs", "song_id", &["song_id", "mbid"]), Vec::<String>::new());
+}

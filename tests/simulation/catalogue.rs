@@ -127,6 +127,7 @@ impl Catalogue {
             popularity: chance.maybe(|chance| chance.between(-5, 105)),
             followers: chance.maybe(|chance| chance.between(0, 1_000)),
             genres: chance.maybe(|_| genres),
+            missing: None,
         };
         Envelope::new(self.moment().max(since), "simulation", body)
     }

@@ -21,7 +21,14 @@ fn wants(keys: &[&'static str]) -> Plan<&'static str> {
 }
 
 fn record(id: &str) -> Envelope<ArtistProfile> {
-    let body = ArtistProfile { artist_id: id.to_owned(), name: id.to_owned(), popularity: None, followers: None, genres: None };
+    let body = ArtistProfile {
+        artist_id: id.to_owned(),
+        name: id.to_owned(),
+        popularity: None,
+        followers: None,
+        genres: None,
+        missing: None,
+    };
     Envelope::new(1, "test", body)
 }
 

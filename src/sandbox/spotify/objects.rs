@@ -89,7 +89,7 @@ pub(super) fn track(stand: &Stand<'_>, index: usize, market: Option<&str>) -> Va
     set(&mut object, "album", album(stand, catalogue.album(track), track.markets, market));
     set(&mut object, "artists", references(stand, &recording.artists));
     set(&mut object, "disc_number", number(floats, 1));
-    set(&mut object, "duration_ms", if floats { exponent(track.duration_ms) } else { json!(track.duration_ms) });
+    set(&mut object, "duration_ms", duration(track.duration_ms, index, floats));
     set(&mut object, "explicit", json!(recording.explicit));
     set(&mut object, "external_ids", track.isrc.as_ref().map_or(json!({}), |isrc| json!({"isrc": isrc})));
     set(&mut object, "is_local", json!(false));
@@ -114,6 +114,22 @@ fn preview(stand: &Stand<'_>, index: usize) -> Value {
         json!(format!("{}/clips/spotify/{}.flac", stand.base_url, track.id))
     } else {
         Value::Null
+    }
+}
+
+/// A file that somebody added to a playlist: no id, no album, no address.
+pub(super) fn local_file() -> Value {
+    json!({"album": {"id": null, "name": "", "artists": [], "type": "album"}, "artists": [{"id": null, "name": "Me", "type": "artist"}],
+        "disc_number": 0, "duration_ms": 211_000, "explicit": false, "external_ids": {}, "external_urls": {}, "href": null, "id": null,
+        "is_local": true, "name": "Demo tape", "track_number": 0, "type": "track", "uri": "spotify:local:Me::Demo+tape:211"})
+}
+
+/// With floats, in exponent form; for some weeks a few came as an object around the number.
+fn duration(milliseconds: i64, index: usize, floats: bool) -> Value {
+    match (floats, index % 5) {
+        (false, _) => json!(milliseconds),
+        (true, 0) => json!({"totalMilliseconds": milliseconds}),
+        (true, _) => exponent(milliseconds),
     }
 }
 

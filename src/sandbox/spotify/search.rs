@@ -42,20 +42,25 @@ pub(super) fn answer(stand: &Stand<'_>, request: &Request) -> Reply {
         .iter()
         .map(|row| match row {
             Row::Track(track) => objects::track(stand, *track, page.market.as_deref()),
-            Row::Null => Value::Null,
+            Row::Null => hole(stand, page.offset),
         })
         .collect();
     let body = json!({"tracks": {
         "href": page.href(stand, page.offset),
         "items": items,
         "limit": page.limit,
-        // At the wall it still points on, into an error.
-        "next": (page.offset + page.limit < rows.len()).then(|| page.href(stand, page.offset + page.limit)),
+        "next": page.next(stand, rows.len()),
         "offset": page.offset,
         "previous": (page.offset > 0).then(|| page.href(stand, page.offset.saturating_sub(page.limit))),
         "total": page.total(stand, rows.len()),
     }});
     Reply::text(200, "application/json; charset=utf-8", objects::with_floats(&body.to_string()))
+}
+
+/// A row that is no track: nothing, or a file of somebody's own that has no id.
+fn hole(stand: &Stand<'_>, offset: usize) -> Value {
+    let local = chance::mix(stand.catalogue().seed, &["hole", &offset.to_string()]).is_multiple_of(2);
+    if local { objects::local_file() } else { Value::Null }
 }
 
 impl Page {
@@ -86,6 +91,14 @@ impl Page {
             return refuse("Invalid market code");
         }
         Ok(Page { query: Query::parse(&text), kind, market, limit, offset })
+    }
+
+    /// At the wall it still points on, into an error; and now and then it is missing although the total says that more follows.
+    fn next(&self, stand: &Stand<'_>, rows: usize) -> Option<String> {
+        let end = self.offset + self.limit;
+        let lost = chance::mix(stand.catalogue().seed, &["next", &self.query.text, &self.offset.to_string()]).is_multiple_of(8);
+        let lost = lost && end < WALL && self.total(stand, rows) > end;
+        (end < rows && !lost).then(|| self.href(stand, end))
     }
 
     fn href(&self, stand: &Stand<'_>, offset: usize) -> String {

@@ -66,6 +66,7 @@ pub fn parse_artist(row: &Value) -> Option<ArtistProfile> {
         popularity: row.get("popularity").and_then(number),
         followers: row.get("followers").and_then(|followers| number(followers.get("total").unwrap_or(followers))),
         genres: row.get("genres").and_then(Value::as_array).map(|genres| strings(genres)),
+        missing: None,
     };
     profile.validate().is_ok().then_some(profile)
 }
