@@ -40,9 +40,10 @@ pub(super) fn answer(stand: &Stand<'_>, request: &Request) -> Reply {
         .get(page.offset..end)
         .unwrap_or_default()
         .iter()
-        .map(|row| match row {
+        .zip(page.offset..)
+        .map(|(row, place)| match row {
             Row::Track(track) => objects::track(stand, *track, page.market.as_deref()),
-            Row::Null => hole(stand, page.offset),
+            Row::Null => hole(stand, place),
         })
         .collect();
     let body = json!({"tracks": {
@@ -58,8 +59,8 @@ pub(super) fn answer(stand: &Stand<'_>, request: &Request) -> Reply {
 }
 
 /// A row that is no track: nothing, or a file of somebody's own that has no id.
-fn hole(stand: &Stand<'_>, offset: usize) -> Value {
-    let local = chance::mix(stand.catalogue().seed, &["hole", &offset.to_string()]).is_multiple_of(2);
+fn hole(stand: &Stand<'_>, place: usize) -> Value {
+    let local = chance::mix(stand.catalogue().seed, &["hole", &place.to_string()]).is_multiple_of(2);
     if local { objects::local_file() } else { Value::Null }
 }
 
