@@ -21,6 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use process::{PATIENCE, free_port, holds_within};
+use reprise::sandbox::SandboxOptions;
 use scene::{SMALL, Scene};
 use scrape::{Scrape, Scraped, Scraper};
 
@@ -30,7 +31,7 @@ const TRACKS: usize = 400;
 const IDLE: Duration = Duration::from_secs(10);
 
 fn main() {
-    let scene = Scene::new(SMALL, TRACKS);
+    let scene = Scene::new(SandboxOptions { artists: 600, tracks: 4_000, ..SMALL }, TRACKS);
     let port = free_port();
     let settings = scene.settings("bench").with("observe.listen", format!("127.0.0.1:{port}")).with("log.level", "error");
     let running = settings.start(&["run"]);

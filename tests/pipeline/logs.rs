@@ -55,7 +55,7 @@ fn every_line_for_people_has_time_level_actor_and_run() {
         let (time, rest) = line.split_at_checked("Nov 22 15:24:01.123 ".len()).unwrap_or_else(|| panic!("{line:?}"));
         assert!(chrono::NaiveDateTime::parse_from_str(&format!("2026 {time}"), "%Y %b %d %H:%M:%S%.3f ").is_ok(), "{line:?}");
         assert!(["CRIT ", "ERRO ", "WARN ", "INFO ", "DEBG ", "TRCE "].iter().any(|level| rest.starts_with(level)), "{line:?}");
-        assert!(rest.contains(", actor: ") && rest.contains(", run_id: "), "{line:?}");
+        assert!(rest.contains(" actor: ") && rest.contains(", run_id: "), "{line:?}");
     }
 }
 

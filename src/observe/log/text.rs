@@ -1,9 +1,9 @@
-//! Lines for people: `Nov 22 15:24:01.123 WARN An actor is restarted., actor: audio, run_id: 20261122T1524`.
+//! Lines for people: `Nov 22 15:24:01.123 WARN An actor is restarted. attempt: 1, actor: audio, run_id: 20261122T152400-41c3`.
 //!
 //! One event is one line whatever it quotes: control characters are shown, not obeyed.
 
 use std::cell::RefCell;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Write;
 
 use slog::{Drain, KV, Key, Level, OwnedKVList, Record, Serializer};
@@ -32,10 +32,12 @@ impl<W: Write> Drain for Text<W> {
         let time = chrono::Utc::now().format("%b %d %H:%M:%S%.3f");
         let (name, code) = level(record.level());
         let message = on_one_line(&record.msg().to_string());
-        let mut line = format!("{time} {} {}", self.paint(code, name), self.paint("1", &message));
-        let mut pairs = Pairs { line: &mut line, text: self };
-        record.kv().serialize(record, &mut pairs).and_then(|()| values.serialize(record, &mut pairs))?;
-        line.push('\n');
+        let (mut own, mut shared) = (Pairs::default(), Pairs::default());
+        record.kv().serialize(record, &mut own).and_then(|()| values.serialize(record, &mut shared))?;
+        // slog hands over an event's values last first.
+        let pairs = own.0.into_iter().rev().chain(shared.0);
+        let pairs: Vec<String> = pairs.map(|(key, value)| format!("{}: {value}", self.paint("2", &key))).collect();
+        let line = format!("{time} {} {} {}\n", self.paint(code, name), self.paint("1", &message), pairs.join(", "));
         let mut out = self.out.borrow_mut();
         out.write_all(line.as_bytes())?;
         out.flush()
@@ -54,15 +56,13 @@ fn level(level: Level) -> (&'static str, &'static str) {
     }
 }
 
-struct Pairs<'a, W> {
-    line: &'a mut String,
-    text: &'a Text<W>,
-}
+/// Keys and values.
+#[derive(Default)]
+struct Pairs(Vec<(String, String)>);
 
-impl<W: Write> Serializer for Pairs<'_, W> {
+impl Serializer for Pairs {
     fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        let value = on_one_line(&value.to_string());
-        write!(self.line, ", {}: {value}", self.text.paint("2", key.as_ref()))?;
+        self.0.push((key.to_string(), on_one_line(&value.to_string())));
         Ok(())
     }
 }
@@ -95,10 +95,10 @@ mod tests {
         }
         let drain = std::sync::Mutex::new(Text::new(Sent(sender), false)).fuse();
         let logger = Logger::root(drain, o!("run_id" => "r1"));
-        slog::warn!(logger, "left != right\n  left: 1"; "said" => "\u{1b}[2Jgone\r\nINFO all is well");
+        slog::warn!(logger, "left != right\n  left: 1"; "said" => "\u{1b}[2Jgone\r\nINFO all is well", "times" => 2);
         let line = lines.recv().expect("a line");
         let (_, after_time) = line.split_at("Nov 22 15:24:01.123 ".len());
-        let expected = "WARN left != right\\n  left: 1, said: \\u{1b}[2Jgone\\r\\nINFO all is well, run_id: r1\n";
+        let expected = "WARN left != right\\n  left: 1 said: \\u{1b}[2Jgone\\r\\nINFO all is well, times: 2, run_id: r1\n";
         assert_eq!(after_time, expected);
     }
 }
