@@ -116,8 +116,10 @@ impl Gatherer {
         while !kill.is_killed() {
             let started = Instant::now();
             let gathered = self.gather();
+            // Readiness waits for the end of a problem: it must not be found out late because the problem took long.
+            let factor = if gathered.problems().is_empty() { PAUSE_FACTOR } else { 0 };
             *self.findings.0.write() = Arc::new(gathered);
-            let pause = started.elapsed().saturating_mul(PAUSE_FACTOR).clamp(PAUSE_MIN, PAUSE_MAX);
+            let pause = started.elapsed().saturating_mul(factor).clamp(PAUSE_MIN, PAUSE_MAX);
             let asleep = Instant::now();
             while asleep.elapsed() < pause && !kill.is_killed() {
                 thread::sleep(NAP);
