@@ -40,7 +40,7 @@ impl<W: Write> Lines<W> {
 /// As JSON spells it, without the quotes.
 fn in_json(secret: &str) -> String {
     let quoted = serde_json::to_string(secret).unwrap_or_default();
-    quoted.trim_matches('"').to_owned()
+    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default().to_owned()
 }
 
 impl<W: Write> Write for Lines<W> {
