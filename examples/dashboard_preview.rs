@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reprise::config::Secret;
 use reprise::mailbox::TopicPartition;
+use reprise::observe::endpoint::budgets::{Budget, Closed, Window};
 use reprise::observe::endpoint::{Endpoint, EndpointOptions, EndpointSources, factory};
 use reprise::observe::metrics::{ActorLabel, ApiLabel, ApiWaitLabel, DeadLabel, OutcomeLabel, RowLabel, StageLabel, StepLabel};
 use reprise::records::{
@@ -38,7 +39,9 @@ fn main() -> anyhow::Result<()> {
             groups: groups(),
             run_id: "made-up".to_owned(),
         };
-        let endpoint = Endpoint::new(EndpointOptions { listen, token: Secret::new("let-me-in") }, sources);
+        let options = EndpointOptions { listen, token: Secret::new("let-me-in") };
+        let hard_times = mood == "failed";
+        let endpoint = Endpoint::new(options, sources).showing(Arc::new(move || budgets(hard_times)));
         let address = endpoint.address();
         let mut tree = Tree::start(stage.tree(vec![ChildSpec::worker("endpoint", factory(endpoint))]), &stage.board);
         let played = Arc::clone(&stage);
@@ -50,6 +53,24 @@ fn main() -> anyhow::Result<()> {
         println!("the tree ended: {:?}", tree.ended().await);
         Ok(())
     })
+}
+
+/// Made-up limits, filled by the clock.
+fn budgets(hard_times: bool) -> Vec<Budget> {
+    let second = now_micros() / 1_000_000;
+    let window = |calls: u32, per_s: u32| Window {
+        calls,
+        per_s: f64::from(per_s),
+        used: u32::try_from(second * 7 % i64::from(calls + 1)).unwrap_or(0),
+    };
+    let open = |api: &'static str, window: Window| Budget { api, windows: vec![window], closed: None };
+    let reason = "quota of the day is used up".to_owned();
+    let closed = Closed { kind: "retry_after", reason, until: now_micros() + 7_800_000_000 };
+    vec![
+        open("deezer", window(50, 5)),
+        Budget { closed: hard_times.then_some(closed), ..open("spotify", window(90, 30)) },
+        Budget { api: "lastfm", windows: vec![Window { calls: 5, per_s: 1.0, used: 5 }], closed: None },
+    ]
 }
 
 /// Moves made-up messages through the stages.

@@ -13,12 +13,19 @@ mod backends;
 mod bad_clips;
 #[path = "pipeline/bad_messages.rs"]
 mod bad_messages;
+#[path = "endpoint/client.rs"]
+#[allow(dead_code, reason = "shared with the endpoint's own tests")]
+mod client;
 #[path = "pipeline/configuration.rs"]
 mod configuration;
 #[path = "pipeline/demo.rs"]
 mod demo;
 #[path = "pipeline/faults.rs"]
 mod faults;
+#[path = "pipeline/logs.rs"]
+mod logs;
+#[path = "pipeline/observed.rs"]
+mod observed;
 #[path = "pipeline/outages.rs"]
 mod outages;
 #[path = "pipeline/quota.rs"]
@@ -27,5 +34,7 @@ mod quota;
 mod restarts;
 #[path = "pipeline/scene.rs"]
 mod scene;
+#[path = "pipeline/scrape.rs"]
+mod scrape;
 #[path = "pipeline/truth.rs"]
 mod truth;

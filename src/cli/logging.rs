@@ -7,7 +7,7 @@ use crate::observe::log::{LevelFilter, LogGuard, install, log_panics};
 pub(super) fn start(config: &Config, run_id: &str, quieter: Option<&str>) -> anyhow::Result<LogGuard> {
     let level = quieter.unwrap_or(&config.log.level);
     let filter = LevelFilter::parse(level).map_err(anyhow::Error::msg)?;
-    let guard = install(config.log.format == LogFormat::Json, filter, run_id);
+    let guard = install(config.log.format == LogFormat::Json, filter, run_id, config.secrets());
     log_panics();
     Ok(guard)
 }

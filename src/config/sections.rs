@@ -94,6 +94,17 @@ impl Config {
         }
     }
 
+    /// Every secret there is, for whoever has to make sure that none shows.
+    pub fn secrets(&self) -> Vec<String> {
+        let named = [&self.spotify.client_secret, &self.lastfm.api_key, &self.observe.token];
+        let mut secrets: Vec<String> = named.map(|secret| secret.expose().to_owned()).into();
+        secrets.extend(crate::store::secrets(self.database.url.expose()));
+        let kafka = self.kafka.properties.iter().filter(|(name, _)| name.contains("password") || name.contains("secret"));
+        secrets.extend(kafka.map(|(_, value)| value.clone()));
+        secrets.retain(|secret| !secret.is_empty());
+        secrets
+    }
+
     /// What the topics are called here.
     pub fn topic_names(&self) -> TopicNames {
         TopicNames::new(&self.topics.prefix, &self.topics.names)

@@ -83,7 +83,7 @@ impl Freshness {
             return Ok(std::collections::BTreeMap::new());
         }
         let store = Arc::clone(&self.store);
-        let asked = tokio::task::spawn_blocking(move || store.known(&keys)).await;
+        let asked = crate::observe::log::actor::spawn_blocking(move || store.known(&keys)).await;
         asked.map_err(|error| StageError::Failed(anyhow::Error::new(error)))?.map_err(stage_error)
     }
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, LocalBoxFuture};
 
 use crate::mailbox::{Ledger, Message, TopicPartition};
-use crate::observe::Metrics;
 use crate::observe::metrics::RowLabel;
+use crate::observe::{Metrics, log};
 use crate::records::{DeadReason, Topic, Transformed, parse};
 use crate::stage::step::bury;
 use crate::stage::{Ending, Processed, Processor, StageError, StepContext, Subscription};
@@ -160,7 +160,7 @@ impl Loader {
         let advances = self.advances(items);
         let changes: Vec<Change> = items.iter().filter_map(|item| item.change.clone().ok()).collect();
         let (store, moved) = (Arc::clone(&self.store), advances.clone());
-        let applied = tokio::task::spawn_blocking(move || store.apply(&changes, &moved))
+        let applied = log::actor::spawn_blocking(move || store.apply(&changes, &moved))
             .await
             .unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the writing thread failed: {error}"))))?;
         for advance in advances {
@@ -227,7 +227,7 @@ pub fn change_of(message: &Message) -> Result<Change, DeadReason> {
 }
 
 fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BoxFuture<'static, Result<T, StageError>> {
-    let task = tokio::task::spawn_blocking(work);
+    let task = log::actor::spawn_blocking(work);
     async move { task.await.map_err(|error| StageError::Failed(error.into())) }.boxed()
 }
 

@@ -1,13 +1,15 @@
 //! Every metric, named once. Label values come from closed sets, so that the number of series stays bounded.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets, linear_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
@@ -49,7 +51,7 @@ labels!(
     DeadLabel { stage, reason }
 );
 labels!(
-    /// An API's answers by status: `200`, `429`, ..., `timeout`, `connect`, `body`.
+    /// An API's answers by status: `200`, `429`, ..., `timeout`, `connect`, `body`; see [`status_label`].
     ApiLabel { api, status }
 );
 labels!(
@@ -65,7 +67,7 @@ labels!(
     MatchLabel { subject, outcome }
 );
 labels!(
-    /// A step of working on a clip: `resolve`, `download`, `decode`, `analyze`.
+    /// A step of working on a clip: `resolve`, `download`, `analyze`.
     StepLabel { step }
 );
 
@@ -78,7 +80,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     /// 1 while the actor runs or waits, 0 otherwise.
     pub actor_up: Family<ActorLabel, Gauge<i64, AtomicI64>>,
-    /// Restarts by reason: `panic`, `error`, `hang`, `arbiter`, `operator`.
+    /// Restarts by reason: `panic`, `error`, `hang`, `arbiter`, `operator`, `escalated`, `normal` (it ended though it should not).
     pub actor_restarts: Family<RestartLabel, Counter>,
     /// Seconds since the actor's last sign of life.
     pub actor_heartbeat_age: Family<ActorLabel, Gauge<f64, AtomicU64>>,
@@ -86,7 +88,8 @@ pub struct Metrics {
     pub actor_mailbox_depth: Family<ActorLabel, Gauge<i64, AtomicI64>>,
     /// Seconds the actor spent working.
     pub actor_busy: Family<ActorLabel, Seconds>,
-    /// Messages by how they ended.
+    /// Messages by how they ended: `emitted`, `superseded`, `dead_lettered`; beside them `nulled_field` counts fields, not
+    /// messages. An actor that is killed between commit and count leaves its batch uncounted here, never in the ledger.
     pub records: Family<OutcomeLabel, Counter>,
     /// Seconds a batch took.
     pub batch: HistogramFamily<StageLabel>,
@@ -94,8 +97,9 @@ pub struct Metrics {
     pub lag: Family<LagLabel, Gauge<i64, AtomicI64>>,
     /// Messages given up.
     pub dead_letters: Family<DeadLabel, Counter>,
-    /// Requests to APIs by status.
+    /// Requests to APIs by status, see [`Metrics::api_answered`].
     pub api_requests: Family<ApiLabel, Counter>,
+    api_statuses: Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>,
     /// Seconds waited for APIs.
     pub api_wait: Family<ApiWaitLabel, Seconds>,
     /// Rows by effect.
@@ -106,13 +110,29 @@ pub struct Metrics {
     pub clip: HistogramFamily<StepLabel>,
 }
 
-/// From 2 ms to 21 s: a batch or a clip that takes longer is a hang. Each bucket costs a series for every stage and step.
+/// From a quick transaction to the deadline of a clip. Each bucket costs a series for every stage and step.
+const SECONDS_BUCKETS: [f64; 7] = [0.01, 0.05, 0.2, 0.5, 1.0, 4.0, 20.0];
+
+/// Around the thresholds, which are 0.7 to 0.9: scores further down or up decide nothing.
+const SCORE_BUCKETS: [f64; 7] = [0.5, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95];
+
 fn seconds_histogram() -> Histogram {
-    Histogram::new(exponential_buckets(0.002, 2.8, 10))
+    Histogram::new(SECONDS_BUCKETS)
 }
 
 fn score_histogram() -> Histogram {
-    Histogram::new(linear_buckets(0.5, 0.05, 11))
+    Histogram::new(SCORE_BUCKETS)
+}
+
+/// Statuses told one by one; others by their class.
+const STATUSES: [u16; 9] = [200, 400, 401, 403, 404, 429, 500, 502, 503];
+
+/// Statuses told apart of one API: a healthy one has two or three, a bad day brings half a dozen more.
+const STATUSES_TOLD: usize = 9;
+
+/// The label of an HTTP status: itself if it is a usual one, else its class, such as `3xx`.
+pub fn status_label(status: u16) -> String {
+    if STATUSES.contains(&status) { status.to_string() } else { format!("{}xx", (status / 100).clamp(1, 5)) }
 }
 
 impl Metrics {
@@ -133,6 +153,7 @@ impl Metrics {
             lag: Family::default(),
             dead_letters: Family::default(),
             api_requests: Family::default(),
+            api_statuses: Arc::default(),
             api_wait: Family::default(),
             rows: Family::default(),
             match_score: Family::new_with_constructor(score_histogram),
@@ -141,6 +162,18 @@ impl Metrics {
         metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics
+    }
+
+    /// Counts an answer. Of each API the first statuses are told apart, and what comes after them is `other`: a server cannot
+    /// make series without end.
+    pub fn api_answered(&self, api: &str, status: &str) {
+        let mut apis = self.api_statuses.lock();
+        let known = apis.entry(api.to_owned()).or_default();
+        if known.len() < STATUSES_TOLD {
+            known.insert(status.to_owned());
+        }
+        let told = if known.contains(status) { status } else { "other" };
+        self.api_requests.get_or_create(&ApiLabel::new(api, told)).inc();
     }
 
     fn register(&self, registry: &mut Registry) {
@@ -226,6 +259,9 @@ fn with_empty_families(mut text: String) -> String {
         let kind_line = format!("# TYPE reprise_{name}{unit} {kind}\n");
         if !text.contains(&kind_line) {
             missing.push_str(&format!("# HELP reprise_{name}{unit} {help}.\n{kind_line}"));
+            if in_seconds {
+                missing.push_str(&format!("# UNIT reprise_{name}{unit} seconds\n"));
+            }
         }
     }
     text.insert_str(end, &missing);
@@ -243,6 +279,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_that_makes_up_statuses_makes_no_series_without_end() {
+        let metrics = Metrics::new();
+        for status in 0..1000 {
+            metrics.api_answered("deezer", &status.to_string());
+        }
+        metrics.api_answered("itunes", "200");
+        let text = metrics.encode().expect("encodes");
+        assert_eq!(text.matches("reprise_api_requests_total{").count(), STATUSES_TOLD + 2);
+        assert!(text.contains("status=\"other\"} 991\n"), "{text}");
+    }
+
+    #[test]
     fn every_metric_is_told_even_without_a_sample() {
         let metrics = Metrics::new();
         metrics.clip.get_or_create(&StepLabel::new("decode")).observe(0.1);
@@ -253,8 +301,11 @@ mod tests {
             for line in lines {
                 assert_eq!(text.matches(&line).count(), 1, "{line}");
             }
+            let told = text.matches(&format!("# UNIT reprise_{name}{unit} seconds\n")).count();
+            assert_eq!(told, usize::from(in_seconds), "the unit of {name}");
         }
         assert!(text.ends_with("# EOF\n"));
+        assert_eq!([200, 418, 599, 999, 0].map(status_label), ["200", "4xx", "5xx", "5xx", "1xx"]);
         assert_eq!(text.matches("# TYPE ").count(), DESCRIBED.len() + 1, "and the build");
     }
 }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::{EngineFactory, Job, PoolError, Reply};
 use crate::dsp::Limits;
+use crate::observe::log;
 use crate::supervision::launch::panic_message;
 
 /// How often an idle thread looks whether it is still wanted.
@@ -44,7 +45,10 @@ impl Worker {
     ) -> std::io::Result<Worker> {
         let desk = Arc::new(Desk::default());
         let mine = Arc::clone(&desk);
-        let thread = thread::Builder::new().name(format!("dsp-{number}")).spawn(move || mine.work(&jobs, &engine, deadline))?;
+        let thread = thread::Builder::new().name(format!("dsp-{number}")).spawn(move || {
+            log::actor::this_thread_serves("dsp");
+            mine.work(&jobs, &engine, deadline);
+        })?;
         Ok(Worker { thread, desk })
     }
 

@@ -17,6 +17,7 @@ use crate::extract::clients::spotify::Spotify;
 use crate::extract::{AnalystError, Artists, Audio, ClipAnalyst, Freshness, Listeners, Tracks};
 use crate::matching::{Aliases, Matcher, Mode, Thresholds};
 use crate::observe::Metrics;
+use crate::observe::endpoint::BudgetSource;
 use crate::pool::{Pool, PoolError};
 use crate::records::Features;
 
@@ -38,6 +39,12 @@ impl Shared {
         let http = Http::new(config.http.clone(), metrics.clone(), slog_scope::logger(), parks)?;
         let spotify = if config.spotify.problem().is_none() { Some(Spotify::new(&config.spotify, &http)?) } else { None };
         Ok(Shared { http, matcher: Arc::new(matcher(config)?), spotify })
+    }
+
+    /// Where the endpoint learns what each API's account may still send.
+    pub(super) fn budgets(&self) -> BudgetSource {
+        let http = self.http.clone();
+        Arc::new(move || http.budgets())
     }
 }
 

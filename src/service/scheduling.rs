@@ -13,6 +13,7 @@ use super::tree::Service;
 use crate::extract::Scheduler;
 use crate::extract::scheduler::{outgoing, unfinished_requests};
 use crate::mailbox::{Mailbox, Polled, SessionSpec};
+use crate::observe::log;
 use crate::records::{Topic, now_micros};
 use crate::stage::{Port, StageError, Wait};
 use crate::supervision::{ChildSpec, Control, Exit, Launch};
@@ -105,7 +106,7 @@ impl Life {
         let mailbox = Arc::clone(&self.service.mailbox);
         let unfinished = async move || {
             let group = StageName::Tracks.group();
-            let look = tokio::task::spawn_blocking(move || unfinished_requests(&*mailbox, &group)).await;
+            let look = log::actor::spawn_blocking(move || unfinished_requests(&*mailbox, &group)).await;
             look.map_err(|error| StageError::Failed(error.into()))?.map_err(StageError::from)
         };
         let (port, run_id) = (&self.port, self.service.run_id().to_owned());
@@ -130,7 +131,7 @@ impl Life {
         if polled.assigned.iter().any(first) {
             let mailbox: Arc<dyn Mailbox> = Arc::clone(&self.service.mailbox);
             let mut scheduler = self.scheduler.clone();
-            let recovery = tokio::task::spawn_blocking(move || scheduler.recover(&*mailbox).map(|()| scheduler)).await;
+            let recovery = log::actor::spawn_blocking(move || scheduler.recover(&*mailbox).map(|()| scheduler)).await;
             self.scheduler = recovery.map_err(|error| StageError::Failed(error.into()))??;
             self.leads = true;
         }

@@ -7,6 +7,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use tokio::sync::watch;
 
 use crate::mailbox::{Mailbox, MailboxError};
+use crate::observe::log;
 use crate::records::now_micros;
 use crate::stage::Prepared;
 use crate::store::{Store, StoreError};
@@ -76,7 +77,7 @@ async fn set_up(
     loop {
         let (mailbox, store) = (Arc::clone(&mailbox), Arc::clone(&store));
         let working = launch.pulse.waiting("setting up topics and tables", None);
-        let attempted = tokio::task::spawn_blocking(move || attempt(&*mailbox, &*store, partitions)).await;
+        let attempted = log::actor::spawn_blocking(move || attempt(&*mailbox, &*store, partitions)).await;
         drop(working);
         match attempted {
             Ok(Attempt::Done(prepared)) => {

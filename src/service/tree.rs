@@ -78,7 +78,7 @@ impl Service {
             groups: StageName::FLOW.into_iter().map(StageName::view).collect(),
             run_id: options.run_id.clone(),
         };
-        let endpoint = endpoint(&config, sources)?;
+        let endpoint = endpoint(&config, sources)?.map(|endpoint| endpoint.showing(shared.budgets()));
         Ok(Service {
             config: Arc::new(config),
             options,

@@ -124,7 +124,10 @@ async fn run(mut stepper: Stepper, mut wish: watch::Receiver<Wish>) -> Exit {
             Wish::Pause => {
                 let _waiting = stepper.pulse().waiting("paused by the operator", None);
                 // The sender lives in the actor, which outlives this future.
-                let _ = wish.changed().await;
+                tokio::select! {
+                    _ = wish.changed() => {}
+                    () = measure_on(&stepper) => {}
+                }
                 continue;
             }
             Wish::Run => match stepper.step().await {
@@ -155,5 +158,17 @@ async fn sit_out(stepper: &Stepper, wait: &Wait, wish: &mut watch::Receiver<Wish
     tokio::select! {
         () = tokio::time::sleep(pause) => {}
         _ = wish.changed() => {}
+        () = measure_on(stepper) => {}
     }
 }
+
+/// While a stage waits, its backlog grows: that is when its figure must not stand still. Never ends by itself.
+async fn measure_on(stepper: &Stepper) {
+    loop {
+        tokio::time::sleep(LAG_LOOK).await;
+        stepper.measure_lag().await;
+    }
+}
+
+/// How often the lag of a waiting stage is measured: scrapes come every 15 seconds or so.
+const LAG_LOOK: Duration = Duration::from_secs(1);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::mailbox::{Mailbox, MailboxError, Outgoing, Polled, Progress, Session, SessionSpec, TopicPartition};
+use crate::observe::log;
 use crate::records::Version;
 use crate::supervision::KillSwitch;
 
@@ -52,8 +53,11 @@ impl Port {
     /// When the thread cannot be started.
     pub fn open(stage: &str, mailbox: Arc<dyn Mailbox>, spec: SessionSpec, kill: KillSwitch) -> anyhow::Result<Port> {
         let (sender, requests) = channel();
-        let name = format!("mailbox-{stage}");
-        thread::Builder::new().name(name).spawn(move || serve(&*mailbox, &spec, &kill, &requests))?;
+        let (name, served) = (format!("mailbox-{stage}"), stage.to_owned());
+        thread::Builder::new().name(name).spawn(move || {
+            log::actor::this_thread_serves(&served);
+            serve(&*mailbox, &spec, &kill, &requests);
+        })?;
         Ok(Port { inner: Inner::Thread(sender) })
     }
 

@@ -254,8 +254,10 @@ impl Stepper {
     /// Sets the lag of the partitions owned. Also called while there is nothing to do.
     pub async fn measure_lag(&self) {
         let Ok(lags) = self.port.lag().await else { return };
-        for (at, lag) in lags {
-            let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+        for (at, unread) in lags {
+            // What is in hand is not finished either.
+            let in_hand = self.pending.iter().filter(|message| message.at == at).count();
+            let lag = i64::try_from(unread).unwrap_or(i64::MAX).saturating_add(i64::try_from(in_hand).unwrap_or(0));
             self.spec.metrics.lag.get_or_create(&self.lag_label(at)).set(lag);
         }
     }

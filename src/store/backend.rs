@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::database::Database;
 use super::errors::Failure;
 use super::statement::Statement;
+use super::watch::{Watch, migrated};
 use super::{
     Advance, Applied, Change, Claim, Finding, Known, KnownKey, MigrationReport, Store, StoreError, Summary, TABLES, check,
     digest, known, merge, progress, summary,
@@ -43,7 +44,22 @@ pub(super) trait Backend: fmt::Debug + Send + Sync {
 
 /// A store on one of the databases.
 #[derive(Debug)]
-pub(super) struct BackendStore<B>(pub(super) B);
+pub(super) struct BackendStore<B> {
+    backend: B,
+    place: String,
+    watch: Watch,
+}
+
+impl<B: Backend> BackendStore<B> {
+    pub(super) fn new(backend: B) -> BackendStore<B> {
+        let (place, watch) = (backend.describe(), Watch::default());
+        BackendStore { backend, place, watch }
+    }
+
+    fn watched<T>(&self, what: &'static str, work: impl FnOnce(&B) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.watch.over(&self.place, what, || work(&self.backend))
+    }
+}
 
 /// The result of the last run of a transaction's body.
 fn keep<T>(
@@ -60,27 +76,29 @@ fn keep<T>(
 
 impl<B: Backend> Store for BackendStore<B> {
     fn describe(&self) -> String {
-        self.0.describe()
+        self.place.clone()
     }
 
     fn migrate(&self) -> Result<MigrationReport, StoreError> {
-        self.0.migrate()
+        let report = self.watched("migration", Backend::migrate)?;
+        migrated(&self.place, &report);
+        Ok(report)
     }
 
     fn claim(&self, partitions: &[TopicPartition]) -> Result<Vec<Claim>, StoreError> {
-        keep(|work| self.0.write_through(work), |db| progress::claim(db, partitions))
+        self.watched("claim", |backend| keep(|work| backend.write_through(work), |db| progress::claim(db, partitions)))
     }
 
     fn apply(&self, changes: &[Change], advances: &[Advance]) -> Result<Applied, StoreError> {
-        keep(|work| self.0.write(work), |db| merge::apply(db, changes, advances))
+        self.watched("merge", |backend| keep(|work| backend.write(work), |db| merge::apply(db, changes, advances)))
     }
 
     fn known(&self, keys: &[KnownKey]) -> Result<BTreeMap<KnownKey, Known>, StoreError> {
-        keep(|work| self.0.read(work), |db| known::known(db, keys))
+        self.watched("look-up", |backend| keep(|work| backend.read(work), |db| known::known(db, keys)))
     }
 
     fn ledger(&self) -> Result<Vec<(Claim, Ledger)>, StoreError> {
-        keep(|work| self.0.read(work), progress::ledger)
+        self.watched("ledger", |backend| keep(|work| backend.read(work), progress::ledger))
     }
 
     fn row_counts(&self) -> Result<BTreeMap<String, i64>, StoreError> {
@@ -88,34 +106,37 @@ impl<B: Backend> Store for BackendStore<B> {
             let rows = db.rows(Statement::new(format!("SELECT count(*) FROM {table}")))?;
             Ok::<_, Failure>((table.to_owned(), rows.first().map_or(0, |row| row.count(0))))
         };
-        keep(|work| self.0.read(work), |db| TABLES.iter().map(|table| count(db, table)).collect())
+        let count_all = |db: &mut dyn Database| TABLES.iter().map(|table| count(db, table)).collect();
+        self.watched("row counts", |backend| keep(|work| backend.read(work), count_all))
     }
 
+    // What follows is for commands, which say themselves how it went.
+
     fn digest(&self) -> Result<String, StoreError> {
-        keep(|work| self.0.read(work), digest::digest)
+        keep(|work| self.backend.read(work), digest::digest)
     }
 
     fn dump(&self, line: &mut dyn FnMut(&str)) -> Result<(), StoreError> {
-        self.0.read(&mut |db| digest::dump(db, line))
+        self.backend.read(&mut |db| digest::dump(db, line))
     }
 
     fn check(&self) -> Result<Vec<Finding>, StoreError> {
-        keep(|work| self.0.read(work), check::check)
+        keep(|work| self.backend.read(work), check::check)
     }
 
     fn summary(&self) -> Result<Summary, StoreError> {
-        keep(|work| self.0.read(work), summary::summary)
+        keep(|work| self.backend.read(work), summary::summary)
     }
 
     fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {
-        self.0.beside()
+        self.backend.beside()
     }
 
     fn adopt(&self) -> Result<(), StoreError> {
-        self.0.adopt()
+        self.backend.adopt()
     }
 
     fn discard_beside(&self) -> Result<(), StoreError> {
-        self.0.discard_beside()
+        self.backend.discard_beside()
     }
 }

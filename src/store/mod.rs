@@ -22,6 +22,7 @@ pub mod schema;
 mod sqlite;
 mod statement;
 mod summary;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +34,7 @@ use thiserror::Error;
 use crate::mailbox::{Ledger, TopicPartition};
 use crate::records::{Row, Version};
 
-pub use options::StoreOptions;
+pub use options::{StoreOptions, secrets};
 
 /// The six tables of the contract, parents before children.
 pub const TABLES: [&str; 6] = ["artists", "albums", "songs", "song_audio_features", "genres", "artist_genres"];

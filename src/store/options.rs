@@ -96,7 +96,10 @@ pub(super) fn public_url(url: &str) -> String {
 }
 
 /// The secrets of a URL, as they may come back in an error of the driver.
-pub(super) fn secrets(url: &str) -> Vec<String> {
+pub fn secrets(url: &str) -> Vec<String> {
+    if url.is_empty() || url.starts_with("sqlite:") {
+        return Vec::new();
+    }
     let Ok(parsed) = url::Url::parse(url) else { return vec![url.to_owned()] };
     let mut secrets: Vec<String> = parsed.password().map(str::to_owned).into_iter().collect();
     if let Some(encoded) = parsed.password() {

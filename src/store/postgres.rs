@@ -94,7 +94,7 @@ fn open_in(options: &StoreOptions, schema: Option<String>) -> BackendStore<Postg
         .connection_customizer(Box::new(Settings(options.clone(), schema.clone())))
         .build_unchecked(ConnectionManager::new(&options.url));
     let place = public_url(&options.url) + &schema.as_ref().map_or_else(String::new, |schema| format!(" schema {schema}"));
-    BackendStore(Postgres { place, secrets: secrets(&options.url), options: options.clone(), schema, pool })
+    BackendStore::new(Postgres { place, secrets: secrets(&options.url), options: options.clone(), schema, pool })
 }
 
 impl Postgres {

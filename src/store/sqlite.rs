@@ -67,7 +67,7 @@ pub(super) fn open(path: PathBuf, options: &StoreOptions) -> Result<impl Store +
         .connection_timeout(options.connect_timeout)
         .connection_customizer(Box::new(Settings { busy_timeout: options.lock_timeout }))
         .build_unchecked(ConnectionManager::new(file));
-    Ok(BackendStore(Sqlite { place, path, options: options.clone(), pool }))
+    Ok(BackendStore::new(Sqlite { place, path, options: options.clone(), pool }))
 }
 
 impl Sqlite {

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::board::Board;
 use super::pulse::Pulse;
+use crate::observe::log;
 
 /// What every supervised actor understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
@@ -184,6 +185,7 @@ where
         let Birth { child, launch, reports } = birth;
         let mut guard = EndGuard { child, generation: launch.generation, reports: reports.clone(), reported: false };
         arbiter.spawn_fn(move || {
+            log::actor::this_thread_serves(&launch.name);
             let exit = launch.exit.clone();
             let generation = launch.generation;
             let actor = match factory(launch) {

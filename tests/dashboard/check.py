@@ -62,6 +62,15 @@ def numbers_match(browser, url):
     check(f"the page's verdict is the API's: {said}", said == answers["healthy"]["text"])
 
 
+def limits_show(browser, url):
+    """Every rate limit of the API has its line, with what is used of it and what is allowed."""
+    shown = "[...document.querySelectorAll('#apis > li')].map((item) => item.querySelector('b').textContent + ' ' + item.querySelectorAll('.windows li').length)"
+    wanted = [f"{one['api']} {len(one['windows'])}" for one in api(url, "/api/summary")["apis"]]
+    check(f"every API shows its limits: {wanted}", browser.ask(shown) == wanted)
+    used = browser.ask("[...document.querySelectorAll('.windows .used')].map((text) => text.textContent)")
+    check(f"limits are told in words: {used[:2]}", all(" of " in text and " calls in " in text for text in used))
+
+
 def unlock_by_keyboard(browser, token):
     browser.ask("document.getElementById('unlock').focus()")
     browser.press("Enter", 13, "\r")
@@ -115,6 +124,7 @@ def main():
         browser.open(url)
         browser.wait_for("document.querySelector('#tree li') !== null", what="the tree is shown")
         numbers_match(browser, url)
+        limits_show(browser, url)
         unlock_by_keyboard(browser, token)
         killed_and_healed(browser, actor)
         injected = "document.querySelectorAll('main img, main script, main iframe').length"

@@ -30,15 +30,26 @@ pub fn ask(address: SocketAddr, method: &str, path: &str, headers: &[&str]) -> A
 
 /// The same, for moments in which the endpoint may be restarting: what it is answering then is cut.
 pub fn try_ask(address: SocketAddr, method: &str, path: &str, headers: &[&str]) -> std::io::Result<Answer> {
+    send(address, method, path, headers, "")
+}
+
+fn send(address: SocketAddr, method: &str, path: &str, headers: &[&str], body: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let host =
         if headers.iter().any(|line| line.starts_with("Host:")) { String::new() } else { format!("Host: {address}\r\n") };
     let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-    write!(stream, "{method} {path} HTTP/1.1\r\n{host}{more}Connection: close\r\n\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\n{host}{more}Connection: close\r\n\r\n{body}")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(parse(&String::from_utf8_lossy(&answer)))
+}
+
+/// Sends a JSON body.
+pub fn post(address: SocketAddr, path: &str, token: &str, body: &Value) -> Answer {
+    let body = body.to_string();
+    let headers = [format!("Authorization: Bearer {token}"), format!("Content-Length: {}", body.len())];
+    send(address, "POST", path, &headers.each_ref().map(String::as_str), &body).expect("the endpoint answers")
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Answer {

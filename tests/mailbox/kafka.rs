@@ -26,7 +26,7 @@ pub fn logger() -> Logger {
     if std::env::var_os("REPRISE_TEST_LOG").is_none() {
         return Logger::root(slog::Discard, o!());
     }
-    let drain = slog_term::FullFormat::new(slog_term::PlainSyncDecorator::new(std::io::stderr())).build();
+    let drain = std::sync::Mutex::new(slog_json::Json::default(std::io::stderr()));
     Logger::root(drain.fuse(), o!())
 }
 

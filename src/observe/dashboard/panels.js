@@ -61,8 +61,9 @@ export function showRecords(snapshot) {
 export function showApis(snapshot) {
   keep(the("apis"), snapshot.apis, (api) => api.api, (api) => h("li", {},
     h("p", { class: "line" }, h("b", { text: api.api }), h("span", { class: "chips" })),
-    h("p", { class: "waits" }), h("p", { class: "now" })),
+    h("ul", { class: "windows" }), h("p", { class: "waits" }), h("p", { class: "now" })),
   (item, api) => {
+    keep(item.querySelector(".windows"), api.windows, (window) => `${window.calls}/${window.per_s}`, makeWindow, showWindow);
     keep(item.querySelector(".chips"), Object.entries(api.requests), (entry) => entry[0], () => h("span", { class: "chip" }), (chip, [status, count]) => {
       mark(chip, "data-tone", status.startsWith("2") ? "good" : status === "404" ? "quiet" : "warn");
       say(chip, `${status} × ${number(count)}`);
@@ -70,9 +71,22 @@ export function showApis(snapshot) {
     const waits = Object.entries(api.waited_s).filter((entry) => entry[1] > 0).map(([reason, seconds]) => `${span(seconds * 1e6)} for ${reason.replace("_", "-")}`);
     say(item.querySelector(".waits"), waits.length ? `waited ${waits.join(", ")}` : "");
     const now = api.waiting.map((wait) => [`${wait.actor} waits now: ${wait.reason}`, left(wait.until, snapshot.at)].filter(Boolean).join(", "));
-    say(item.querySelector(".now"), now.join("; "));
+    const closed = api.closed && `Nothing is sent: ${[api.closed.reason, left(api.closed.until, snapshot.at)].filter(Boolean).join(", ")}`;
+    say(item.querySelector(".now"), [closed, ...now].filter(Boolean).join("; "));
   });
   empty("apis", snapshot.apis.length === 0);
+}
+
+function makeWindow() {
+  return h("li", {}, h("span", { class: "bar" }, h("i")), h("span", { class: "used" }));
+}
+
+/** How much of a rolling window is used: the rest may be sent at once. */
+function showWindow(line, window) {
+  const share = Math.min(1, window.used / Math.max(1, window.calls));
+  line.querySelector("i").style.width = `${100 * share}%`;
+  mark(line, "data-tone", share >= 1 ? "warn" : "busy");
+  say(line.querySelector(".used"), `${number(window.used)} of ${number(window.calls)} calls in ${span(window.per_s * 1e6)}`);
 }
 
 export function showRows(snapshot) {
@@ -82,7 +96,7 @@ export function showRows(snapshot) {
 
 /** The letters themselves come on demand: their payloads are too large to be sent every second. */
 export function showDead(answer, now) {
-  say(the("dead-total"), answer.total ? `${number(answer.total)} kept` : "");
+  say(the("dead-total"), answer.total ? `${number(answer.total)} in the topic` : "");
   keep(the("reasons"), answer.by_reason, (count) => `${count.stage} ${count.reason}`, () => h("li", { class: "chip", "data-tone": "bad" }),
     (chip, count) => say(chip, `${count.stage}: ${count.reason} × ${number(count.count)}`));
   keep(the("dead"), answer.dead_letters, (letter) => `${letter.id}@${letter.at}`, makeLetter, (item, letter) => say(item.querySelector("time"), ago(letter.at, now)));

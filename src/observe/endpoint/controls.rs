@@ -1,14 +1,18 @@
-//! `POST /api/actors/{name}/{order}`: restart, pause and resume, for whoever has the token.
+//! What changes something, for whoever has the token: `POST /api/actors/{name}/{order}` restarts, pauses and resumes,
+//! `POST /api/log` sets the levels of the log.
 
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::guard::{Refusal, authorize};
 use super::server::Served;
+use crate::observe::log::LevelFilter;
+use crate::observe::log::levels::in_force;
 use crate::supervision::{ActorReport, Board, Control};
 
 /// A wrong token costs the asker this long, and us nothing.
@@ -47,18 +51,20 @@ pub enum Outcome {
     Refused(String),
 }
 
-/// The handler.
-pub async fn control(request: HttpRequest, path: web::Path<(String, String)>, served: web::Data<Served>) -> HttpResponse {
+/// All handlers of this file.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config.route("/api/actors/{name}/{order}", web::post().to(control));
+    config.service(web::resource("/api/log").route(web::get().to(log_levels)).route(web::post().to(set_log_levels)));
+}
+
+async fn control(request: HttpRequest, path: web::Path<(String, String)>, served: web::Data<Served>) -> HttpResponse {
     let (name, order) = path.into_inner();
     let Some(order) = Order::parse(&order) else {
         let hint = "POST /api/actors/{name}/restart, /pause or /resume";
         return HttpResponse::NotFound().json(json!({"error": "no such order", "hint": hint}));
     };
-    let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
-    if let Err(refusal) = authorize(&served.endpoint.options.token, header) {
-        let peer = request.peer_addr().map(|peer| peer.to_string());
-        slog_scope::warn!("A control was refused."; "control" => ?order, "of" => &name, "peer" => peer, "reason" => ?refusal);
-        return refused(refusal).await;
+    if let Err(refused) = permit(&request, &served, &format!("{order:?} of {name}")).await {
+        return refused;
     }
     let outcome = carry_out(&served.endpoint.sources.board, &name, order);
     slog_scope::info!("An operator's control."; "control" => ?order, "of" => &name, "outcome" => ?outcome);
@@ -68,6 +74,51 @@ pub async fn control(request: HttpRequest, path: web::Path<(String, String)>, se
             HttpResponse::NotFound().json(json!({"error": format!("there is no actor {name:?}"), "known": known}))
         }
         Outcome::Refused(why) => HttpResponse::Conflict().json(json!({"error": why})),
+    }
+}
+
+/// Lets whoever brings the token pass; everybody else gets the answer to give them.
+async fn permit(request: &HttpRequest, served: &Served, control: &str) -> Result<(), HttpResponse> {
+    let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+    let Err(refusal) = authorize(&served.endpoint.options.token, header) else { return Ok(()) };
+    let peer = request.peer_addr().map(|peer| peer.to_string());
+    slog_scope::warn!("A control was refused."; "control" => control, "peer" => peer, "reason" => ?refusal);
+    Err(refused(refusal).await)
+}
+
+/// What `POST /api/log` says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Levels {
+    levels: String,
+}
+
+/// `GET /api/log`: from which level on events are logged, by module.
+async fn log_levels() -> HttpResponse {
+    match in_force() {
+        Some(levels) => HttpResponse::Ok().json(json!({"levels": levels.text()})),
+        None => HttpResponse::NotFound().json(json!({"error": "this process does not log"})),
+    }
+}
+
+/// `POST /api/log`: other levels from now on, until this process ends.
+async fn set_log_levels(request: HttpRequest, body: web::Bytes, served: web::Data<Served>) -> HttpResponse {
+    if let Err(refused) = permit(&request, &served, "log levels").await {
+        return refused;
+    }
+    let asked = serde_json::from_slice::<Levels>(&body).map_err(|error| error.to_string());
+    let filter = asked.and_then(|asked| LevelFilter::parse(&asked.levels));
+    match (filter, in_force()) {
+        (Ok(filter), Some(levels)) => {
+            levels.set(filter);
+            slog_scope::info!("An operator changed the levels of the log."; "levels" => levels.text());
+            HttpResponse::Ok().json(json!({"levels": levels.text()}))
+        }
+        (Err(problem), _) => {
+            let hint = json!({"levels": "info,reprise::mailbox=debug"});
+            HttpResponse::BadRequest().json(json!({"error": problem, "example": hint}))
+        }
+        (Ok(_), None) => HttpResponse::Conflict().json(json!({"error": "this process does not log"})),
     }
 }
 

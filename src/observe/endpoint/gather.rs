@@ -13,8 +13,9 @@ use serde::Serialize;
 
 use super::EndpointSources;
 use super::flow::{Position, TopicView, set_rates, topic_views};
-use super::latest::{DeadLetterView, Names, RecordView, dead_letter_view, record_view};
+use super::latest::{DeadLetterView, LetterNews, Names, RecordView, letter_news, record_view};
 use crate::mailbox::{MailboxError, Message, TopicPartition, Watermarks};
+use crate::observe::log;
 use crate::records::{Topic, now_micros};
 use crate::supervision::KillSwitch;
 
@@ -94,7 +95,11 @@ pub fn start(sources: &EndpointSources, findings: &Findings, kill: &KillSwitch) 
         last: None,
     };
     let kill = kill.clone();
-    thread::Builder::new().name("endpoint-gather".to_owned()).spawn(move || gatherer.run(&kill)).map(drop)
+    let gather = move || {
+        log::actor::this_thread_serves("endpoint");
+        gatherer.run(&kill);
+    };
+    thread::Builder::new().name("endpoint-gather".to_owned()).spawn(gather).map(drop)
 }
 
 struct Gatherer {
@@ -111,8 +116,10 @@ impl Gatherer {
         while !kill.is_killed() {
             let started = Instant::now();
             let gathered = self.gather();
+            // Readiness waits for the end of a problem: it must not be found out late because the problem took long.
+            let factor = if gathered.problems().is_empty() { PAUSE_FACTOR } else { 0 };
             *self.findings.0.write() = Arc::new(gathered);
-            let pause = started.elapsed().saturating_mul(PAUSE_FACTOR).clamp(PAUSE_MIN, PAUSE_MAX);
+            let pause = started.elapsed().saturating_mul(factor).clamp(PAUSE_MIN, PAUSE_MAX);
             let asleep = Instant::now();
             while asleep.elapsed() < pause && !kill.is_killed() {
                 thread::sleep(NAP);
@@ -176,7 +183,12 @@ impl Gatherer {
     ) -> Result<(), MailboxError> {
         let all = marks.get(&Topic::MusicDeadLetters).map_or(&[][..], Vec::as_slice);
         for message in self.news(all, LETTERS_READ, all.len())? {
-            gathered.dead_letters.extend(dead_letter_view(&message));
+            // A mark follows its letter in the same partition.
+            match letter_news(&message) {
+                Some(LetterNews::GivenUp(view)) => gathered.dead_letters.push(*view),
+                Some(LetterNews::Settled(id)) => gathered.dead_letters.retain(|letter| letter.id != id),
+                None => {}
+            }
         }
         gathered.dead_letters.sort_by_key(|letter| std::cmp::Reverse(letter.at));
         gathered.dead_letters.truncate(LETTERS_KEPT);

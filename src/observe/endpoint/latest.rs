@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::answers::grouped;
 use crate::mailbox::Message;
+use crate::mailbox::dead_letters::{Letters, State};
 use crate::records::{DeadLetter, Row, Transformed, parse};
 
 /// Bytes of a payload that are shown: enough to see what is wrong, too few to weigh the page down.
@@ -36,24 +37,42 @@ pub struct DeadLetterView {
     pub truncated: bool,
 }
 
-/// The view of a message of the dead-letter topic; `None` if it is no dead letter.
-pub fn dead_letter_view(message: &Message) -> Option<DeadLetterView> {
-    let letter = parse::<DeadLetter>(&message.payload).ok()?.record.body;
+/// What a message of the dead-letter topic tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LetterNews {
+    /// A message was given up.
+    GivenUp(Box<DeadLetterView>),
+    /// The letter of this id was retried or put away: nobody has to look at it any more.
+    Settled(String),
+}
+
+/// What a message of the dead-letter topic tells; `None` if it is no dead letter.
+pub fn letter_news(message: &Message) -> Option<LetterNews> {
+    let mut one = Letters::default();
+    one.add(message);
+    let (id, entry) = one.entries.pop_first()?;
+    if entry.state() != State::Pending {
+        return Some(LetterNews::Settled(id));
+    }
+    Some(LetterNews::GivenUp(Box::new(dead_letter_view(entry.letter, message.appended_at))))
+}
+
+fn dead_letter_view(letter: DeadLetter, given_up_at: i64) -> DeadLetterView {
     let payload = letter.payload().unwrap_or_default();
     let shown = payload.get(..PAYLOAD_SHOWN).unwrap_or(&payload);
-    Some(DeadLetterView {
+    DeadLetterView {
         id: letter.id(),
         reason: letter.reason.kind,
         detail: letter.reason.detail,
         origin: format!("{}/{}/{}", letter.origin_topic, letter.origin_partition, letter.origin_offset),
         stage: letter.stage,
         key: letter.origin_key,
-        at: message.appended_at,
+        at: given_up_at,
         origin_at: letter.origin_time,
         payload: String::from_utf8_lossy(shown).into_owned(),
         payload_bytes: payload.len(),
         truncated: shown.len() < payload.len(),
-    })
+    }
 }
 
 /// A transformed record to look at.
@@ -197,11 +216,28 @@ mod tests {
         }
     }
 
+    fn given_up(letter: &DeadLetter) -> DeadLetterView {
+        match letter_news(&message(letter.clone())) {
+            Some(LetterNews::GivenUp(view)) => *view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_letter_with_a_mark_is_settled() {
+        let letter = letter(b"x");
+        let mut marked = message(letter.clone());
+        let mut body: serde_json::Value = serde_json::from_slice(&marked.payload).expect("JSON");
+        body["mark"] = serde_json::json!({"state": "retried", "at": 9});
+        marked.payload = body.to_string().into_bytes();
+        assert_eq!(letter_news(&marked), Some(LetterNews::Settled(letter.id())));
+    }
+
     #[test]
     fn a_long_payload_is_cut_and_says_so() {
-        let view = dead_letter_view(&message(letter(&vec![b'x'; 5000]))).expect("a dead letter");
+        let view = given_up(&letter(&vec![b'x'; 5000]));
         assert_eq!((view.payload.len(), view.payload_bytes, view.truncated), (PAYLOAD_SHOWN, 5000, true));
-        let view = dead_letter_view(&message(letter(&[0xff, b'a']))).expect("a dead letter");
+        let view = given_up(&letter(&[0xff, b'a']));
         assert_eq!((view.payload.as_str(), view.truncated), ("\u{fffd}a", false));
         assert_eq!(view.origin, "music_top_tracks/1/3");
     }
@@ -210,7 +246,7 @@ mod tests {
     fn foreign_bytes_are_no_view() {
         let mut foreign = message(letter(b""));
         foreign.payload = b"not ours".to_vec();
-        assert_eq!(dead_letter_view(&foreign), None);
+        assert_eq!(letter_news(&foreign), None);
         assert_eq!(record_view(&foreign), None);
     }
 

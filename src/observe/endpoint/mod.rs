@@ -33,6 +33,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 pub use actor::{EndpointActor, factory};
+pub use budgets::BudgetSource;
 pub use flow::GroupView;
 pub use readiness::NotReady;
 
@@ -78,6 +79,7 @@ pub struct Endpoint {
     pub(super) options: EndpointOptions,
     pub(super) sources: EndpointSources,
     pub(super) ready: ReadyCheck,
+    pub(super) budgets: BudgetSource,
     pub(super) started_at: i64,
     findings: gather::Findings,
     history: Arc<Mutex<throughput::History>>,
@@ -98,6 +100,7 @@ impl Endpoint {
             options,
             sources,
             ready: Arc::new(Vec::new),
+            budgets: Arc::new(Vec::new),
             started_at: now_micros(),
             findings: gather::Findings::default(),
             history: Arc::default(),
@@ -110,6 +113,13 @@ impl Endpoint {
     #[must_use]
     pub fn ready_when(mut self, check: ReadyCheck) -> Endpoint {
         self.ready = check;
+        self
+    }
+
+    /// With the budgets of the APIs to show.
+    #[must_use]
+    pub fn showing(mut self, budgets: BudgetSource) -> Endpoint {
+        self.budgets = budgets;
         self
     }
 

@@ -15,7 +15,7 @@ use crate::observe::dashboard;
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Every path that tells something, for whoever asks for one that does not exist.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 13] = [
     "/",
     "/metrics",
     "/livez",
@@ -26,6 +26,8 @@ const PATHS: [&str; 11] = [
     "/api/records",
     "/api/summary",
     "/api/events",
+    "/api/log",
+    "POST /api/log",
     "POST /api/actors/{name}/restart|pause|resume",
 ];
 

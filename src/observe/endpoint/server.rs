@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::events::{self, Hub};
 use super::{Endpoint, controls, guard, routes};
+use crate::observe::log;
 use crate::records::now_micros;
 
 /// Connections at once. Prometheus needs one, a browser six.
@@ -25,7 +26,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is kept this long: longer than a usual scrape interval, so that scrapes need no new connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// No request needs a body.
+/// No request needs a longer body: only the levels of the log come in one.
 const BODY_MAX: usize = 1024;
 
 /// What a graceful stop waits for answers under way, whole seconds.
@@ -64,7 +65,10 @@ impl Server {
         let (served, turns) = (Served { endpoint, hub: hub.clone() }, Arc::clone(&turned_at));
         let thread = thread::Builder::new()
             .name("endpoint-http".to_owned())
-            .spawn(move || actix_rt::System::new().block_on(serve(served, listener, turns, tell)))
+            .spawn(move || {
+                log::actor::this_thread_serves("endpoint");
+                actix_rt::System::new().block_on(serve(served, listener, turns, tell))
+            })
             .context("no thread for the HTTP server")?;
         match told.await {
             Ok(handle) => Ok(Server { handle, hub, thread, turned_at }),
@@ -110,13 +114,14 @@ async fn serve(
     let served = web::Data::new(served);
     let server = HttpServer::new(move || {
         // Made once a worker, on the worker's thread: there it shows that requests would be served.
+        log::actor::this_thread_serves("endpoint");
         actix_rt::spawn(turn(Arc::clone(&turned_at)));
         App::new()
             .app_data(served.clone())
             .app_data(web::PayloadConfig::new(BODY_MAX))
             .wrap(from_fn(guard::stand))
             .configure(routes::configure)
-            .route("/api/actors/{name}/{order}", web::post().to(controls::control))
+            .configure(controls::configure)
             .default_service(web::to(routes::not_found))
     })
     .workers(1)

@@ -72,7 +72,7 @@ impl Endpoint {
             version: env!("CARGO_PKG_VERSION"),
             started_at: self.started_at,
             answers: answers(reports, &actors, &gathered.problems(), at),
-            apis: api_views(samples, reports),
+            apis: api_views(samples, reports, (self.budgets)()),
             dead_by_reason: dead_by_reason(samples),
             dead_latest: gathered.dead_letters.first().map(|letter| letter.at),
             restarts: reports.iter().map(|report| report.restarts).sum(),

@@ -12,6 +12,9 @@ const HISTORY_S: usize = 90;
 /// Seconds over which the present rate is averaged: fewer flickers, more lags behind.
 const PRESENT_S: usize = 5;
 
+/// The outcome that counts fields of messages that are counted already.
+const NO_MESSAGES: &str = "nulled_field";
+
 /// How fast a stage works.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Throughput {
@@ -40,7 +43,8 @@ impl History {
     /// Takes the counters as they stand now, `seconds` after the last time.
     pub fn feed(&mut self, samples: &[Sample], seconds: f64) {
         let mut totals: BTreeMap<&str, f64> = self.stages.keys().map(|stage| (stage.as_str(), 0.0)).collect();
-        for sample in samples.iter().filter(|sample| sample.name == "reprise_records_total") {
+        let finished = |sample: &&Sample| sample.name == "reprise_records_total" && sample.label("outcome") != NO_MESSAGES;
+        for sample in samples.iter().filter(finished) {
             *totals.entry(sample.label("stage")).or_default() += sample.value;
         }
         let totals: Vec<(String, u64)> = totals.into_iter().map(|(stage, total)| (stage.to_owned(), whole(total))).collect();
@@ -87,7 +91,7 @@ mod tests {
     fn outcomes_add_up_and_rates_are_differences() {
         let mut history = History::default();
         history.feed(&[counted("emitted", 4.0), counted("superseded", 2.0)], 1.0);
-        history.feed(&[counted("emitted", 10.0), counted("superseded", 2.0)], 2.0);
+        history.feed(&[counted("emitted", 10.0), counted("superseded", 2.0), counted("nulled_field", 99.0)], 2.0);
         let audio = history.of("audio").expect("seen");
         assert_eq!(audio.total, 12);
         assert_eq!(audio.history, vec![6.0, 3.0]);

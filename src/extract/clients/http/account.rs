@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::extract::options::HttpOptions;
 use crate::observe::Metrics;
-use crate::observe::metrics::{ApiLabel, ApiWaitLabel};
+use crate::observe::metrics::{ApiWaitLabel, status_label};
 use crate::records::now_micros;
 use crate::supervision::Pulse;
 
@@ -24,6 +24,8 @@ use super::park::ParkBook;
 use super::request::ApiRequest;
 use super::window::{CallLog, RateWindow};
 use super::wire::{Fault, Wire};
+
+mod budget;
 
 /// The one HTTP client. Cheap to clone; the last clone closes the connections.
 #[derive(Debug, Clone)]
@@ -211,7 +213,7 @@ impl Account {
             gate.settle(call, self.clock());
             gate.report(healthy, self.clock())
         };
-        let status = answer.as_ref().map_or_else(|fault| fault.label().to_owned(), |answer| answer.status.to_string());
+        let status = answer.as_ref().map_or_else(|fault| fault.label().to_owned(), |answer| status_label(answer.status));
         if opened {
             slog::warn!(
                 self.http.logger,
@@ -220,7 +222,7 @@ impl Account {
                 self.http.options.breaker_pause
             );
         }
-        self.http.metrics.api_requests.get_or_create(&ApiLabel::new(self.state.api, &status)).inc();
+        self.http.metrics.api_answered(self.state.api, &status);
         pulse.beat();
         Ok(answer)
     }

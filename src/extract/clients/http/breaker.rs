@@ -48,6 +48,14 @@ impl Breaker {
         }
     }
 
+    /// Until when nothing is sent, unless it is closed.
+    pub(super) fn closed_until(&self) -> Option<Duration> {
+        match self.state {
+            State::Closed => None,
+            State::Open { until } | State::Probing { until } => Some(until),
+        }
+    }
+
     /// The server answered, with whatever.
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;

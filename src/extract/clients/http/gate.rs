@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::breaker::{Breaker, Passage};
 use super::park::Park;
-use super::window::CallLog;
+use super::window::{CallLog, RateWindow};
 
 /// The two clocks a gate needs: one that never jumps, for windows, and the wall clock, which parks are kept in because they
 /// outlive the process.
@@ -71,6 +71,21 @@ impl Gate {
         Ok(self.log.send(clock.running))
     }
 
+    /// The windows, and how many calls each holds.
+    pub(super) fn used(&self, clock: Clock) -> impl Iterator<Item = (RateWindow, usize)> + '_ {
+        self.log.used(clock.running)
+    }
+
+    /// Why nothing may be sent now, the own rate limit aside.
+    pub(super) fn closed(&self, clock: Clock) -> Option<Hold> {
+        let parked = self.park.as_ref().and_then(|park| Some((park, micros_until(park.until, clock.wall)?)));
+        if let Some((park, pause)) = parked {
+            return Some(Hold { label: park.label(), reason: park.reason.clone(), pause });
+        }
+        let until = self.breaker.closed_until().filter(|until| *until > clock.running)?;
+        Some(Hold { label: "breaker", reason: "not answering".to_owned(), pause: until - clock.running })
+    }
+
     /// The server answered, with whatever: the call's place in its windows is settled.
     pub(super) fn settle(&mut self, call: u64, clock: Clock) {
         self.log.answered(call, clock.running);
@@ -110,7 +125,6 @@ fn micros_until(until: i64, now: i64) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::window::RateWindow;
     use super::*;
 
     fn gate() -> Gate {
@@ -146,6 +160,19 @@ mod tests {
         assert_eq!((first, second), (30_000_000, 60_000_000));
         assert!(gate.calm());
         assert_eq!(gate.park("quota".into(), None, at(200)).until, 230_000_000);
+    }
+
+    #[test]
+    fn a_closed_gate_says_why_and_for_how_long_without_being_asked_to_open() {
+        let mut gate = gate();
+        assert_eq!(gate.closed(at(0)), None);
+        assert!(!gate.report(false, at(0)) && gate.report(false, at(0)));
+        let closed = gate.closed(at(10)).map(|hold| (hold.label, hold.pause));
+        assert_eq!(closed, Some(("breaker", Duration::from_secs(20))));
+        gate.park("quota of the day".into(), Some(Duration::from_secs(100)), at(10));
+        assert_eq!(gate.closed(at(10)).map(|hold| hold.reason).as_deref(), Some("quota of the day"));
+        assert!(gate.enter(at(200)).is_ok(), "looking took nobody's place");
+        assert_eq!(gate.used(at(200)).map(|(_, calls)| calls).collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl CallLog {
         last_full.map_or(Duration::ZERO, |at| *at + Duration::from_micros(1))
     }
 
+    /// The windows, and how many calls each holds at `now`.
+    pub(super) fn used(&self, now: Duration) -> impl Iterator<Item = (RateWindow, usize)> + '_ {
+        self.windows.iter().map(move |window| (*window, self.calls.iter().filter(|call| call.leaves(window.per) > now).count()))
+    }
+
     /// Notes a call sent at `now`. Only after [`CallLog::ready_at`] said so.
     pub(super) fn send(&mut self, now: Duration) -> u64 {
         let longest = self.windows.iter().map(|window| window.per).max().unwrap_or_default();
@@ -162,6 +167,16 @@ mod tests {
             let allowed = took.as_secs_f64() / window.per.as_secs_f64() * f64::from(calls);
             prop_assert!(rounds as f64 >= 0.95 * allowed, "{rounds} of {allowed}");
         }
+    }
+
+    #[test]
+    fn a_window_tells_how_many_calls_it_holds() {
+        let mut log = CallLog::new(vec![RateWindow::new(5, Duration::from_secs(10))]);
+        for second in [1, 2, 9] {
+            log.send(Duration::from_secs(second));
+        }
+        let held = |second| log.used(Duration::from_secs(second)).map(|(_, calls)| calls).collect::<Vec<_>>();
+        assert_eq!((held(9), held(15), held(60)), (vec![3], vec![1], vec![0]));
     }
 
     #[test]
