@@ -16,10 +16,11 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::Usage;
 use crate::dsp::Analysis;
 use answer::Writer;
 
@@ -58,7 +59,7 @@ pub fn run(args: &AnalyzeArgs, json: bool) -> anyhow::Result<ExitCode> {
     if let Some(target) = &args.plot {
         plot::check_target(target)?;
         if found.len() != 1 {
-            bail!("--plot draws one clip: found {} files, expected exactly 1", found.len());
+            return Err(Usage(format!("--plot draws one clip: found {} files, expected exactly 1", found.len())).into());
         }
     }
     let bar = progress(found.len());

@@ -1,11 +1,12 @@
-//! `reprise topics`: creates and checks the topics, or prints the JSON Schema of one.
+//! `reprise topics`: creates and checks the topics, prints the JSON Schema of one, or repairs a damaged embedded log.
 
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::{Usage, logging};
-use crate::config::Config;
+use crate::config::{Config, MailboxKind};
+use crate::mailbox::embedded;
 use crate::records::{Topic, json_schema};
 use crate::service::open_mailbox;
 
@@ -15,6 +16,9 @@ pub(super) struct TopicsArgs {
     /// Print the JSON Schema of this topic's payloads instead
     #[arg(long, value_name = "NAME")]
     schema: Option<String>,
+    /// Save what a damaged embedded log still holds: the damaged file is kept, what is lost is listed
+    #[arg(long, conflicts_with = "schema")]
+    repair: bool,
 }
 
 pub(super) fn run(args: &TopicsArgs, json: bool, config: &Config) -> anyhow::Result<ExitCode> {
@@ -27,6 +31,9 @@ pub(super) fn run(args: &TopicsArgs, json: bool, config: &Config) -> anyhow::Res
         return Ok(ExitCode::SUCCESS);
     }
     let _guard = logging::start(config, &logging::run_id(), Some("error"))?;
+    if args.repair {
+        return repair(json, config);
+    }
     let mailbox = open_mailbox(config)?;
     let reports = mailbox.create_topics(config.kafka.partitions)?;
     if json {
@@ -41,5 +48,20 @@ pub(super) fn run(args: &TopicsArgs, json: bool, config: &Config) -> anyhow::Res
             println!("    {warning}");
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn repair(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
+    if config.mailbox.kind != MailboxKind::Embedded {
+        return Err(Usage("--repair is for the embedded mailbox; Kafka keeps and repairs its own replicas".to_owned()).into());
+    }
+    let repaired = embedded::repair(&config.data_dir, &config.topic_names())?;
+    let damaged = repaired.damaged_copy.display().to_string();
+    if json {
+        println!("{}", serde_json::json!({"kept": repaired.kept, "lost": repaired.lost, "damaged_copy": damaged}));
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} messages kept; the damaged file is {damaged}", repaired.kept);
+    repaired.lost.iter().for_each(|line| println!("  lost: {line}"));
     Ok(ExitCode::SUCCESS)
 }

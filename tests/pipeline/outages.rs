@@ -116,3 +116,28 @@ fn a_disk_that_refuses_the_embedded_data_is_an_error_that_names_the_folder() {
     assert_eq!(ended.code, Some(1), "{}", ended.log);
     assert!(ended.log.contains("a file, not a folder"), "{}", ended.log);
 }
+
+#[test]
+fn a_damaged_log_is_refused_repaired_by_command_and_used_again() {
+    let scene = Scene::new(SMALL, 12);
+    let settings = scene.settings("damaged");
+    let stored = settings.answer(&["run", "--once", "--json"]);
+    let file = scene.place("damaged/data/mailbox.db");
+    let mut bytes = std::fs::read(&file).expect("the log");
+    let wanted = b"\"tags\":";
+    let at = bytes.windows(wanted.len()).position(|part| part == wanted).expect("a record with tags");
+    bytes[at + 1] ^= 1;
+    std::fs::write(&file, &bytes).expect("the log is writable");
+    let refused = settings.run(&["replay"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.log);
+    assert!(refused.log.contains("damaged") && refused.log.contains("reprise topics --repair"), "{}", refused.log);
+    let repaired = settings.answer(&["topics", "--repair", "--json"]);
+    assert_eq!(repaired["lost"].as_array().map(Vec::len), Some(1), "{repaired}");
+    assert!(repaired["damaged_copy"].as_str().is_some_and(|copy| std::path::Path::new(copy).exists()), "{repaired}");
+    settings.answer(&["replay", "--json"]);
+    assert_eq!(
+        settings.answer(&["run", "--once", "--json"])["digest"],
+        stored["digest"],
+        "what was lost is still in the database"
+    );
+}

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::bail;
-
 use super::canvas::{Anchor, Area, Canvas, Colour, Raster, Svg};
+use crate::cli::Usage;
 use crate::dsp::Portrait;
 
 const WIDTH: usize = 1_200;
@@ -41,7 +40,10 @@ const HEAT: [Colour; 9] = [
 pub(super) fn check_target(target: &Path) -> anyhow::Result<()> {
     match kind(target).as_deref() {
         Some("svg" | "png") => Ok(()),
-        _ => bail!("--plot: found {}, expected a name that ends in .svg or .png", target.display()),
+        _ => {
+            let found = target.display();
+            Err(Usage(format!("--plot: found {found}, expected a name that ends in .svg or .png")).into())
+        }
     }
 }
 

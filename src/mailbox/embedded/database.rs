@@ -179,7 +179,7 @@ pub(super) fn explain(path: &Path, error: &SqlError) -> MailboxError {
 pub(super) fn damaged(path: &Path, finding: &str) -> MailboxError {
     let file = path.display();
     MailboxError::Corrupt(format!(
-        "{file}: damaged: {finding}. Stop reprise and keep a copy of the file; then restore it from a backup, or repair it \
-         (what is readable is kept, what is lost is listed) and fill the database again with `reprise replay --rebuild`"
+        "{file}: damaged: {finding}. Stop reprise and keep a copy of the file; then restore it from a backup, or run \
+         `reprise topics --repair` (what is readable is kept, what is lost is listed) and fill the database again with `reprise replay --rebuild`"
     ))
 }
