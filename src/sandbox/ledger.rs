@@ -21,10 +21,6 @@ pub struct ApiCalls {
     pub last_ms: u64,
     /// Most calls in any window of this API's limit, refused ones included.
     pub peak: usize,
-    /// When a window was full for the first time, milliseconds since the start: from then on the client may have had to wait.
-    pub full_ms: Option<u64>,
-    /// Calls received until then.
-    pub calls_until_full: u64,
 }
 
 /// What `GET /__calls` answers.
@@ -73,9 +69,6 @@ impl Ledger {
         }
         window.push_back(now_ms);
         pace.peak = pace.peak.max(window.len());
-        if window.len() >= limit.calls && pace.full_ms.is_none() {
-            (pace.full_ms, pace.calls_until_full) = (Some(now_ms), pace.calls);
-        }
         let length = limit.window_ms.saturating_sub(switches.limit_slack_ms);
         let over = window.iter().filter(|time| **time + length > now_ms).count() > limit.calls;
         if over {

@@ -31,11 +31,11 @@ fn settings(folder: &std::path::Path, sandbox: &Sandbox) -> Settings {
     })
 }
 
-/// The share of its allowance that a client has used from when it was used up for the first time to the last call.
+/// How near to the quickest that the allowance lets a client make so many calls it came: that is a window's worth at once at the
+/// beginning of each window.
 fn share(calls: &ApiCalls, allowed: u64, seconds: u64) -> f64 {
-    let Some(full_ms) = calls.full_ms else { return 0.0 };
-    let lasted = (calls.last_ms - full_ms) as f64 / 1_000.0;
-    (calls.calls - calls.calls_until_full) as f64 / (allowed as f64 * lasted / seconds as f64)
+    let quickest_ms = (calls.calls.saturating_sub(1) / allowed) * seconds * 1_000;
+    quickest_ms as f64 / (calls.last_ms - calls.first_ms) as f64
 }
 
 fn run(options: SandboxOptions, more: &[(&str, &str)]) -> Vec<(&'static str, ApiCalls, f64)> {
