@@ -320,6 +320,7 @@ impl<'a> Mixer<'a> {
             let planes: Vec<&[f32]> = self.overhang.iter().map(Vec::as_slice).collect();
             keep(self.sound, &planes);
         }
+        self.sound.loudness.finish();
     }
 }
 

@@ -6,7 +6,10 @@
 //! The medians are of 16-bit codes of the power, not of the magnitude: a median commutes with any monotone map. The codes
 //! keep 10 bits of mantissa over 64 octaves below the loudest cell, an error of at most 0.05 % in a single cell's median.
 
+use realfft::num_complex::Complex32;
+
 use super::median::{LANES, RunningMedian};
+use super::simd::{Lanes, widest};
 use super::stft::{BINS, Spectrogram, Stft};
 
 /// Mantissa bits of an `f32` that a code leaves out.
@@ -32,6 +35,7 @@ impl Separation {
 pub(super) struct Separator {
     codes: Vec<i16>,
     along_time: Vec<i16>,
+    /// Of [`LANES`] frames only: the inverse transform takes them up at once.
     along_frequency: Vec<i16>,
     harmonic: Vec<f32>,
     median: RunningMedian,
@@ -40,55 +44,121 @@ pub(super) struct Separator {
 impl Separator {
     /// Separates `samples`, whose transform is `spectrogram`, and measures the parts.
     pub(super) fn separate(&mut self, samples: &[f32], spectrogram: &Spectrogram, stft: &mut Stft) -> Separation {
+        let frames = spectrogram.frames();
         let scale = Scale::of(&spectrogram.power);
-        self.codes.clear();
-        self.codes.extend(spectrogram.power.iter().map(|&power| scale.encode(power)));
-        self.medians_along_time(spectrogram.frames());
-        self.medians_along_frequency(spectrogram.frames());
-        let (along_time, along_frequency) = (&self.along_time, &self.along_frequency);
-        stft.synthesize(spectrogram.frames(), samples.len(), &mut self.harmonic, |t, bins| {
-            let row = t * BINS..(t + 1) * BINS;
-            let medians = along_time[row.clone()].iter().zip(&along_frequency[row.clone()]);
-            for ((out, bin), (&h, &p)) in bins.iter_mut().zip(&spectrogram.spectrum[row]).zip(medians) {
-                *out = bin * mask(scale.decode(h), scale.decode(p));
+        self.codes.resize(spectrogram.power.len(), 0);
+        self.along_time.resize(spectrogram.power.len(), 0);
+        self.along_frequency.resize(LANES * BINS, 0);
+        let (codes, along_time, along_frequency) = (&mut self.codes, &mut self.along_time, &mut self.along_frequency);
+        widest(Encode { power: &spectrogram.power, scale, codes });
+        widest(AlongTime { codes, frames, median: &mut self.median, out: along_time });
+        let samples_from = stft.synthesize(frames, &mut self.harmonic, |t, bins| {
+            if t % LANES == 0 {
+                widest(AlongFrequency { codes: &codes[t * BINS..], median: &mut self.median, out: along_frequency });
             }
+            let (row, part) = (t * BINS..(t + 1) * BINS, (t % LANES) * BINS..(t % LANES + 1) * BINS);
+            let (spectrum, harmonic) = (&spectrogram.spectrum[row.clone()], &along_time[row]);
+            widest(Masked { spectrum, harmonic, percussive: &along_frequency[part], scale, out: bins });
         });
-        energies(samples, &self.harmonic)
+        energies(samples, self.harmonic.get(samples_from..).unwrap_or(&[]))
     }
+}
 
-    fn medians_along_time(&mut self, frames: usize) {
-        self.along_time.resize(self.codes.len(), 0);
+struct Encode<'a> {
+    power: &'a [f32],
+    scale: Scale,
+    codes: &'a mut [i16],
+}
+
+impl Lanes for Encode<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (code, &power) in self.codes.iter_mut().zip(self.power) {
+            *code = self.scale.encode(power);
+        }
+    }
+}
+
+/// Medians of all bins along time, a few neighbouring bins side by side.
+struct AlongTime<'a> {
+    codes: &'a [i16],
+    frames: usize,
+    median: &'a mut RunningMedian,
+    out: &'a mut [i16],
+}
+
+impl Lanes for AlongTime<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let AlongTime { codes, frames, median, out } = self;
         for first in (0..BINS).step_by(LANES) {
             // The last block of bins starts earlier, so as to be whole.
             let bin = first.min(BINS - LANES);
             let fetch = |t: usize| {
                 let at = t * BINS + bin;
-                self.codes.get(at..).and_then(|rest| rest.first_chunk::<LANES>()).copied().unwrap_or([0; LANES])
+                codes.get(at..).and_then(|rest| rest.first_chunk::<LANES>()).copied().unwrap_or([0; LANES])
             };
-            let out = &mut self.along_time;
-            self.median.run(frames, fetch, |t, row| out[t * BINS + bin..][..LANES].copy_from_slice(row));
+            median.run(frames, fetch, |t, row| {
+                if let Some(out) = out.get_mut(t * BINS + bin..).and_then(|rest| rest.first_chunk_mut::<LANES>()) {
+                    *out = *row;
+                }
+            });
         }
     }
+}
 
-    fn medians_along_frequency(&mut self, frames: usize) {
-        self.along_frequency.resize(self.codes.len(), 0);
-        for first in (0..frames).step_by(LANES) {
-            // Eight frames side by side; lanes past the last frame repeat it and are dropped.
-            let rows: [&[i16]; LANES] = std::array::from_fn(|lane| {
-                let t = (first + lane).min(frames - 1);
-                &self.codes[t * BINS..(t + 1) * BINS]
-            });
-            let used = LANES.min(frames - first);
-            let mut out = self.along_frequency[first * BINS..].chunks_exact_mut(BINS).take(used).collect::<Vec<_>>();
-            self.median.run(
-                BINS,
-                |bin| std::array::from_fn(|lane| rows[lane][bin]),
-                |bin, medians| {
-                    for (row, &median) in out.iter_mut().zip(medians) {
-                        row[bin] = median;
-                    }
-                },
-            );
+/// Medians along frequency of the first [`LANES`] frames, side by side.
+struct AlongFrequency<'a> {
+    codes: &'a [i16],
+    median: &'a mut RunningMedian,
+    out: &'a mut [i16],
+}
+
+impl Lanes for AlongFrequency<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        // Past the last frame it is repeated, and the result not used.
+        let last = (self.codes.len() / BINS).saturating_sub(1);
+        let rows: [&[i16]; LANES] = std::array::from_fn(|lane| {
+            let t = lane.min(last);
+            &self.codes[t * BINS..(t + 1) * BINS]
+        });
+        let mut out = self.out.chunks_exact_mut(BINS);
+        let mut out: [&mut [i16]; LANES] = std::array::from_fn(|_| out.next().unwrap_or_default());
+        let fetch = |bin: usize| std::array::from_fn(|lane| rows[lane].get(bin).copied().unwrap_or(0));
+        self.median.run(BINS, fetch, |bin, medians| {
+            for (row, &median) in out.iter_mut().zip(medians) {
+                if let Some(cell) = row.get_mut(bin) {
+                    *cell = median;
+                }
+            }
+        });
+    }
+}
+
+/// The harmonic part of one frame's spectrum.
+struct Masked<'a> {
+    spectrum: &'a [Complex32],
+    harmonic: &'a [i16],
+    percussive: &'a [i16],
+    scale: Scale,
+    out: &'a mut [Complex32],
+}
+
+impl Lanes for Masked<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let medians = self.harmonic.iter().zip(self.percussive);
+        for ((out, bin), (&h, &p)) in self.out.iter_mut().zip(self.spectrum).zip(medians) {
+            *out = bin * mask(self.scale.decode(h), self.scale.decode(p));
         }
     }
 }

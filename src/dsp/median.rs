@@ -1,16 +1,18 @@
-//! Running medians of 31 values, eight series side by side.
+//! Running medians of 31 values, sixteen series side by side.
 //!
 //! Two neighbouring windows share 30 of their 31 values, so the work is shared in halves: eight windows in a row have 24
 //! values in common, each four of them four more, each pair two more, each window one more. Common values are kept as sorted
 //! runs and merged by networks of minima and maxima without a branch, which the compiler turns into SIMD; of each merge
-//! only the ranks that can still be the median are kept. That is some 33 instructions for eight medians.
+//! only the ranks that can still be the median are kept. That is some 33 instructions for sixteen medians.
+//!
+//! Everything here is inlined into the caller, who has it compiled for the widest registers (see [`super::simd`]).
 
 /// Values under one window; odd, so that the median is one of them.
 pub(super) const TAPS: usize = 31;
 /// Values before (and after) the centre of a window.
 pub(super) const REACH: usize = TAPS / 2;
-/// Series side by side: one 128-bit register of 16-bit values, which every x86-64 and AArch64 has.
-pub(super) const LANES: usize = 8;
+/// Series side by side: one 256-bit register of 16-bit values, or two of 128 bits.
+pub(super) const LANES: usize = 16;
 /// One position of all series.
 pub(super) type Row = [i16; LANES];
 
@@ -34,6 +36,7 @@ impl RunningMedian {
     /// The median of each window over `len` positions, continued at both ends by reflection (`d c b a | a b c d | d c b a`).
     ///
     /// `fetch(i)` gives position `i`; `emit(i, median)` receives the results in order.
+    #[inline(always)]
     pub(super) fn run(&mut self, len: usize, fetch: impl Fn(usize) -> Row, mut emit: impl FnMut(usize, &Row)) {
         let windows = len.next_multiple_of(SHARED);
         self.singles.clear();
@@ -49,6 +52,7 @@ impl RunningMedian {
         }
     }
 
+    #[inline(always)]
     fn sort_runs(&mut self) {
         for runs in [&mut self.pairs, &mut self.fours, &mut self.eights] {
             runs.resize(self.singles.len(), [0; LANES]);
@@ -70,7 +74,7 @@ impl RunningMedian {
     }
 
     /// The medians of the windows that begin at rows `b` to `b + 7`.
-    #[inline]
+    #[inline(always)]
     fn eight_medians(&self, b: usize) -> [Row; SHARED] {
         let common = middle_of_24(&run::<8>(&self.eights, b + 7), &run::<16>(&self.eights, b + 15));
         let mut medians = [[0; LANES]; SHARED];

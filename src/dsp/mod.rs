@@ -29,6 +29,7 @@ mod mel;
 mod onset;
 mod portrait;
 mod resample;
+mod simd;
 mod spectral;
 #[doc(hidden)]
 pub mod steps;
@@ -36,6 +37,7 @@ mod stft;
 mod tempo;
 mod tempo_model;
 mod tempo_reference;
+mod whitening;
 
 pub use analysis::Analysis;
 pub use analyzer::Analyzer;

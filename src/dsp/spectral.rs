@@ -3,6 +3,7 @@
 //! All four come from one pass over a frame in chunks of 64 bins: moments within a chunk are taken in single precision around
 //! its own middle and put together in double precision, and the chunk sums find the rolloff without a second pass.
 
+use super::simd::{Lanes, widest};
 use super::stft::{BINS, Spectrogram, bin_hz};
 
 const CHUNK: usize = 64;
@@ -21,15 +22,7 @@ pub(super) struct Shape {
 
 /// Measures every frame and averages. A silent frame has centroid, bandwidth and rolloff 0 and flatness 1.
 pub(super) fn mean_shape(spectrogram: &Spectrogram) -> Shape {
-    let mut magnitudes = vec![0.0f32; BINS];
-    let mut sum = Shape::default();
-    for power in spectrogram.power_frames() {
-        let frame = frame_shape(power, &mut magnitudes);
-        sum.centroid += frame.centroid;
-        sum.bandwidth += frame.bandwidth;
-        sum.rolloff += frame.rolloff;
-        sum.flatness += frame.flatness;
-    }
+    let sum = widest(SumOfShapes(spectrogram));
     let scale = 1.0 / spectrogram.frames().max(1) as f64;
     Shape {
         centroid: sum.centroid * scale,
@@ -39,6 +32,27 @@ pub(super) fn mean_shape(spectrogram: &Spectrogram) -> Shape {
     }
 }
 
+struct SumOfShapes<'a>(&'a Spectrogram);
+
+impl Lanes for SumOfShapes<'_> {
+    type Output = Shape;
+
+    #[inline(always)]
+    fn run(self) -> Shape {
+        let mut magnitudes = vec![0.0f32; BINS];
+        let mut sum = Shape::default();
+        for power in self.0.power_frames() {
+            let frame = frame_shape(power, &mut magnitudes);
+            sum.centroid += frame.centroid;
+            sum.bandwidth += frame.bandwidth;
+            sum.rolloff += frame.rolloff;
+            sum.flatness += frame.flatness;
+        }
+        sum
+    }
+}
+
+#[inline(always)]
 fn frame_shape(power: &[f32], magnitudes: &mut [f32]) -> Shape {
     for (magnitude, &power) in magnitudes.iter_mut().zip(power) {
         *magnitude = power.sqrt();
@@ -68,6 +82,7 @@ fn frame_shape(power: &[f32], magnitudes: &mut [f32]) -> Shape {
 }
 
 /// Sum, first and second moment of a chunk around its middle.
+#[inline(always)]
 fn moments(chunk: &[f32]) -> [f64; 3] {
     const WIDTH: usize = 8;
     let (eights, rest) = chunk.as_chunks::<WIDTH>();
@@ -91,6 +106,7 @@ fn moments(chunk: &[f32]) -> [f64; 3] {
 }
 
 /// The lowest frequency below and at which the wanted part of the magnitude lies.
+#[inline(always)]
 fn rolloff(magnitudes: &[f32], chunk_sums: &[f64], total: f64) -> f64 {
     let wanted = ROLLOFF * total;
     let mut below = 0.0;
@@ -111,6 +127,7 @@ fn rolloff(magnitudes: &[f32], chunk_sums: &[f64], total: f64) -> f64 {
 }
 
 /// Geometric over arithmetic mean of the power. The logarithm is taken of products whose exponents are kept apart.
+#[inline(always)]
 fn flatness(power: &[f32]) -> f64 {
     const WIDTH: usize = 8;
     let (mut mantissas, mut sums) = ([1.0f64; WIDTH], [0.0f64; WIDTH]);

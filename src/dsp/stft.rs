@@ -81,14 +81,15 @@ impl Stft {
         }
     }
 
-    /// Inverse transform by overlap-add of `len` samples; `masked(t, bins)` fills in the spectrum of frame `t`.
+    /// Inverse transform by overlap-add; `masked(t, bins)` fills in the spectrum of frame `t`, frame after frame.
+    ///
+    /// Returns where in `out` the first sample is: half a window lies before it, and as much behind the last.
     pub(super) fn synthesize(
         &mut self,
         frames: usize,
-        len: usize,
         out: &mut Vec<f32>,
         mut masked: impl FnMut(usize, &mut [Complex32]),
-    ) {
+    ) -> usize {
         let padded = (frames.saturating_sub(1)) * HOP + WINDOW;
         out.clear();
         out.resize(padded, 0.0);
@@ -104,8 +105,7 @@ impl Stft {
             }
         }
         self.divide_by_window_sum(frames, out);
-        out.drain(..(WINDOW / 2).min(padded));
-        out.resize(len, 0.0);
+        WINDOW / 2
     }
 
     /// Divides by the sum of the squared windows at each sample: constant but at the ends.
