@@ -172,7 +172,7 @@ struct Scale {
 
 impl Scale {
     fn of(power: &[f32]) -> Self {
-        let top = power.iter().fold(0.0f32, |top, &x| top.max(x));
+        let top = widest(Greatest(power));
         Scale { offset: i32::from(i16::MAX) - (top.to_bits() >> DROPPED_BITS) as i32 }
     }
 
@@ -188,6 +188,26 @@ impl Scale {
         let upper = (i32::from(code) - self.offset).max(0) as u32;
         let power = f32::from_bits((upper << DROPPED_BITS) | (1 << (DROPPED_BITS - 1)));
         if code == i16::MIN { 0.0 } else { power }
+    }
+}
+
+struct Greatest<'a>(&'a [f32]);
+
+impl Lanes for Greatest<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self) -> f32 {
+        const WIDTH: usize = 16;
+        let greater = |a: f32, b: f32| if b > a { b } else { a };
+        let (rows, rest) = self.0.as_chunks::<WIDTH>();
+        let mut tops = [0.0f32; WIDTH];
+        for row in rows {
+            for lane in 0..WIDTH {
+                tops[lane] = greater(tops[lane], row[lane]);
+            }
+        }
+        tops.into_iter().chain(rest.iter().copied()).fold(0.0, greater)
     }
 }
 

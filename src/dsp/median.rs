@@ -76,16 +76,16 @@ impl RunningMedian {
     /// The medians of the windows that begin at rows `b` to `b + 7`.
     #[inline(always)]
     fn eight_medians(&self, b: usize) -> [Row; SHARED] {
-        let common = middle_of_24(&run::<8>(&self.eights, b + 7), &run::<16>(&self.eights, b + 15));
+        let common = middle_of_24(run::<8>(&self.eights, b + 7), run::<16>(&self.eights, b + 15));
         let mut medians = [[0; LANES]; SHARED];
         for (half, out) in medians.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             // Windows that begin earlier take in earlier rows, later ones later rows.
             let extra = if half == 0 { b + 3 } else { b + 31 };
-            let four = middle_of_12(&common, &run::<4>(&self.fours, extra));
+            let four = middle_of_12(&common, run::<4>(&self.fours, extra));
             let first = b + 4 * half;
             for (pair, out) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
                 let extra = if pair == 0 { first + 1 } else { first + 31 };
-                let two = middle_of_6(&four, &run::<2>(&self.pairs, extra));
+                let two = middle_of_6(&four, run::<2>(&self.pairs, extra));
                 let window = first + 2 * pair;
                 let ends = [run::<1>(&self.singles, window)[0], run::<1>(&self.singles, window + TAPS)[0]];
                 *out = ends.map(|end| max(&two[0], &min(&two[1], &end)));
@@ -102,10 +102,11 @@ fn reflect(i: usize, len: usize) -> usize {
     if at < len { at } else { period - 1 - at }
 }
 
+/// By reference: a copy of sixteen rows would be a call.
 #[inline(always)]
-fn run<const N: usize>(rows: &[Row], at: usize) -> [Row; N] {
+fn run<const N: usize>(rows: &[Row], at: usize) -> &[Row; N] {
     // Every run asked for lies within the rows: they are padded to whole blocks. Zeros rather than a panic otherwise.
-    rows.get(at..).and_then(|rows| rows.first_chunk::<N>()).copied().unwrap_or([[0; LANES]; N])
+    rows.get(at..).and_then(|rows| rows.first_chunk::<N>()).unwrap_or(&[[0; LANES]; N])
 }
 
 #[inline(always)]
@@ -126,23 +127,27 @@ fn exchange<const N: usize>(run: &mut [Row; N], i: usize, j: usize) {
 /// Merges the two sorted halves of each run of `M` rows (Batcher's odd-even merge).
 #[inline(always)]
 fn merge_sorted<const N: usize, const M: usize>(rows: &mut [Row; N]) {
-    let mut start = 0;
-    while start < N {
+    for start in (0..N).step_by(M) {
         for i in start..start + M / 2 {
             exchange(rows, i, i + M / 2);
         }
-        let mut distance = M / 4;
-        while distance >= 1 {
-            let mut i = start + distance;
-            while i + distance < start + M {
-                for j in i..i + distance {
-                    exchange(rows, j, j + distance);
-                }
-                i += 2 * distance;
+        finish_merge::<N, M>(rows, start);
+    }
+}
+
+/// What remains of a merge once the two halves have been exchanged row by row.
+#[inline(always)]
+fn finish_merge<const N: usize, const M: usize>(rows: &mut [Row; N], start: usize) {
+    let mut distance = M / 4;
+    while distance >= 1 {
+        let mut i = start + distance;
+        while i + distance < start + M {
+            for j in i..i + distance {
+                exchange(rows, j, j + distance);
             }
-            distance /= 2;
+            i += 2 * distance;
         }
-        start += M;
+        distance /= 2;
     }
 }
 
@@ -159,8 +164,11 @@ fn sort_bitonic(rows: &mut [Row; 8]) {
 /// Ranks 8 to 15 of a sorted run of 8 and two sorted runs of 8 that lie one after the other in `sixteen`.
 #[inline(always)]
 fn middle_of_24(eight: &[Row; 8], sixteen: &[Row; 16]) -> [Row; 8] {
-    let mut long = *sixteen;
-    merge_sorted::<16, 16>(&mut long);
+    let mut long: [Row; 16] = std::array::from_fn(|i| match i.checked_sub(8) {
+        None => min(&sixteen[i], &sixteen[i + 8]),
+        Some(before) => max(&sixteen[before], &sixteen[i]),
+    });
+    finish_merge::<16, 16>(&mut long, 0);
     // Of the upper half of `long`, what is still among the 16 smallest; then the larger half of those 16.
     let mut low: [Row; 8] = std::array::from_fn(|i| min(&eight[i], &long[15 - i]));
     sort_bitonic(&mut low);

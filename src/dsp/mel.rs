@@ -5,6 +5,7 @@
 use std::f64::consts::PI;
 
 use super::resample::ANALYSIS_RATE;
+use super::simd::{Lanes, widest};
 use super::stft::{BINS, Spectrogram, bin_hz};
 
 /// Bands of the filter bank.
@@ -50,13 +51,7 @@ impl MelBank {
     /// Fills `out` with the decibels of all frames, floored relative to the loudest.
     pub(super) fn apply(&self, spectrogram: &Spectrogram, out: &mut MelSpectrogram) {
         out.decibels.resize(spectrogram.frames() * BANDS, 0.0);
-        let mut loudest = LEAST_POWER;
-        for (power, row) in spectrogram.power_frames().zip(out.decibels.as_chunks_mut::<BANDS>().0) {
-            for (cell, (first, weights)) in row.iter_mut().zip(&self.bands) {
-                *cell = dot(&power[*first..*first + weights.len()], weights).max(LEAST_POWER);
-                loudest = loudest.max(*cell);
-            }
-        }
+        let loudest = widest(Collect { bands: &self.bands, spectrogram, out: &mut out.decibels });
         let floor = 10.0 * loudest.log10() - DYNAMIC_RANGE_DB;
         for cell in &mut out.decibels {
             *cell = (10.0 * cell.log10()).max(floor);
@@ -76,6 +71,30 @@ impl MelBank {
     }
 }
 
+/// Fills in the power of each band and returns the greatest.
+struct Collect<'a> {
+    bands: &'a [(usize, Vec<f32>)],
+    spectrogram: &'a Spectrogram,
+    out: &'a mut [f32],
+}
+
+impl Lanes for Collect<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self) -> f32 {
+        let mut loudest = LEAST_POWER;
+        for (power, row) in self.spectrogram.power_frames().zip(self.out.as_chunks_mut::<BANDS>().0) {
+            for (cell, (first, weights)) in row.iter_mut().zip(self.bands) {
+                *cell = dot(&power[*first..*first + weights.len()], weights).max(LEAST_POWER);
+                loudest = if *cell > loudest { *cell } else { loudest };
+            }
+        }
+        loudest
+    }
+}
+
+#[inline(always)]
 fn dot(power: &[f32], weights: &[f32]) -> f32 {
     let (power_fours, power_rest) = power.as_chunks::<4>();
     let (weight_fours, weight_rest) = weights.as_chunks::<4>();

@@ -1,7 +1,7 @@
 //! Band-limited resampling to the analysis rate by overlap-save in the frequency domain.
 //!
-//! The filter is a Kaiser-windowed sinc with the band edges of soxr's HQ quality, which the reference uses: flat to 91.4 % of
-//! the lower Nyquist frequency, -6 dB in the middle of the transition, some -125 dB beyond. Its zero-phase spectrum is real,
+//! The filter is the Kaiser-windowed sinc of soxr's HQ quality, which the reference uses: flat to 91.4 % of the lower Nyquist
+//! frequency, -6 dB in the middle of the transition, some -125 dB beyond. Its zero-phase spectrum is real,
 //! so that filtering, decimation and delay compensation are one multiplication and a shorter inverse transform.
 
 use std::f64::consts::PI;
@@ -13,10 +13,11 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 /// The rate that all analysis happens at, as in the reference.
 pub const ANALYSIS_RATE: u32 = 22_050;
 
-/// Edges of the transition band as parts of the lower Nyquist frequency (soxr HQ: 1 - 0.05 / to_3dB(120.4 dB)).
-const PASS_EDGE: f64 = 0.913_63;
-const STOP_EDGE: f64 = 1.0;
-const STOP_BAND_DB: f64 = 126.0;
+/// The filter is -6 dB here, as part of the lower Nyquist frequency, and nothing from that frequency on.
+const CUTOFF: f64 = 0.956_872;
+/// Shape of the Kaiser window for a stop band of -126 dB, and the taps this takes in a transition of 1.
+const KAISER_BETA: f64 = 13.040_1;
+const TAPS_PER_TRANSITION: f64 = 8.302_3;
 /// Blocks of about this many input samples: larger ones leave the cache, smaller ones waste more on their overlap.
 const BLOCK: usize = 8_192;
 
@@ -153,16 +154,15 @@ fn is_silent(x: f32) -> bool {
 
 /// The right half, tap 0 first, of the symmetric low-pass kernel at the input rate.
 fn low_pass(rate: f64) -> Vec<f64> {
-    let nyquist = rate.min(f64::from(ANALYSIS_RATE)) / 2.0;
-    let cutoff = (PASS_EDGE + STOP_EDGE) / 2.0 * nyquist / rate;
-    let width = 2.0 * PI * (STOP_EDGE - PASS_EDGE) * nyquist / rate;
-    let half = ((STOP_BAND_DB - 7.95) / (2.285 * width) / 2.0).ceil();
-    let beta = 0.1102 * (STOP_BAND_DB - 8.7);
+    let nyquist = rate.min(f64::from(ANALYSIS_RATE)) / rate;
+    let (cutoff, transition) = (CUTOFF * nyquist, (1.0 - CUTOFF) * nyquist);
+    // As the reference, which rounds up to whole groups of four taps and one in the middle.
+    let half = ((TAPS_PER_TRANSITION / transition + 3.0).ceil() / 4.0).floor() * 2.0;
     let taps: Vec<f64> = (0..=half as usize)
         .map(|n| {
             let n = n as f64;
-            let sinc = if n == 0.0 { 2.0 * cutoff } else { (2.0 * PI * cutoff * n).sin() / (PI * n) };
-            sinc * bessel_i0(beta * (1.0 - (n / (half + 1.0)).powi(2)).sqrt())
+            let sinc = if n == 0.0 { cutoff } else { (PI * cutoff * n).sin() / (PI * n) };
+            sinc * bessel_i0(KAISER_BETA * (1.0 - (n / (half + 0.5)).powi(2)).sqrt())
         })
         .collect();
     let sum = taps.iter().sum::<f64>() * 2.0 - taps[0];

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
+use super::simd::{Lanes, widest};
+
 /// Samples under one window.
 pub(super) const WINDOW: usize = 2_048;
 /// Samples from one frame to the next.
@@ -75,9 +77,7 @@ impl Stft {
             windowed(samples, t, &self.window, &mut self.frame);
             // Cannot fail: all lengths are the plan's.
             let _ = self.forward.process_with_scratch(&mut self.frame, spectrum, scratch);
-            for (power, bin) in power.iter_mut().zip(spectrum.iter()) {
-                *power = bin.re * bin.re + bin.im * bin.im;
-            }
+            widest(Power { spectrum, power });
         }
     }
 
@@ -94,15 +94,14 @@ impl Stft {
         out.clear();
         out.resize(padded, 0.0);
         let scratch = &mut self.scratch[..self.inverse.get_scratch_len()];
-        let scale = 1.0 / WINDOW as f32;
+        // An inverse transform is unscaled, too.
+        let scaled: Vec<f32> = self.window.iter().map(|w| w / WINDOW as f32).collect();
         for t in 0..frames {
             masked(t, &mut self.bins);
             self.bins[0].im = 0.0;
             self.bins[BINS - 1].im = 0.0;
             let _ = self.inverse.process_with_scratch(&mut self.bins, &mut self.frame, scratch);
-            for ((y, x), w) in out[t * HOP..].iter_mut().zip(&self.frame).zip(&self.window) {
-                *y += x * (w * scale);
-            }
+            widest(OverlapAdd { frame: &self.frame, window: &scaled, out: &mut out[t * HOP..] });
         }
         self.divide_by_window_sum(frames, out);
         WINDOW / 2
@@ -112,16 +111,53 @@ impl Stft {
     fn divide_by_window_sum(&self, frames: usize, out: &mut [f32]) {
         let overlap = WINDOW / HOP;
         let squared: Vec<f32> = self.window.iter().map(|w| w * w).collect();
-        for (block, samples) in out.chunks_mut(HOP).enumerate() {
-            // Block `b` lies under the frames `b - 3 ..= b` that exist, at offsets of whole hops.
+        // Block `b` lies under the frames `b - 3 ..= b` that exist, at offsets of whole hops.
+        let factors_under = |block: usize| -> Vec<f32> {
             let offsets = (0..overlap).filter(|back| *back <= block && block - back < frames);
             let parts: Vec<&[f32]> = offsets.map(|back| &squared[back * HOP..(back + 1) * HOP]).collect();
-            for (i, y) in samples.iter_mut().enumerate() {
-                let sum: f32 = parts.iter().map(|part| part[i]).sum();
-                if sum > f32::MIN_POSITIVE {
-                    *y /= sum;
-                }
+            let sums = (0..HOP).map(|i| parts.iter().map(|part| part[i]).sum::<f32>());
+            sums.map(|sum| if sum > f32::MIN_POSITIVE { 1.0 / sum } else { 1.0 }).collect()
+        };
+        let inside = factors_under(overlap);
+        for (block, samples) in out.chunks_mut(HOP).enumerate() {
+            let at_an_end = block < overlap || block + overlap > frames;
+            let ends = if at_an_end { factors_under(block) } else { Vec::new() };
+            for (y, factor) in samples.iter_mut().zip(if at_an_end { &ends } else { &inside }) {
+                *y *= factor;
             }
+        }
+    }
+}
+
+struct Power<'a> {
+    spectrum: &'a [Complex32],
+    power: &'a mut [f32],
+}
+
+impl Lanes for Power<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (power, bin) in self.power.iter_mut().zip(self.spectrum) {
+            *power = bin.re * bin.re + bin.im * bin.im;
+        }
+    }
+}
+
+struct OverlapAdd<'a> {
+    frame: &'a [f32],
+    window: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Lanes for OverlapAdd<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for ((y, x), w) in self.out.iter_mut().zip(self.frame).zip(self.window) {
+            *y += x * w;
         }
     }
 }
