@@ -98,15 +98,14 @@ impl Lanes for AlongTime<'_> {
         for first in (0..BINS).step_by(LANES) {
             // The last block of bins starts earlier, so as to be whole.
             let bin = first.min(BINS - LANES);
-            let fetch = |t: usize| {
-                let at = t * BINS + bin;
-                codes.get(at..).and_then(|rest| rest.first_chunk::<LANES>()).copied().unwrap_or([0; LANES])
-            };
-            median.run(frames, fetch, |t, row| {
+            for (t, row) in median.series(frames).iter_mut().enumerate() {
+                *row = codes.get(t * BINS + bin..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; LANES]);
+            }
+            for (t, row) in median.run().iter().enumerate() {
                 if let Some(out) = out.get_mut(t * BINS + bin..).and_then(|rest| rest.first_chunk_mut::<LANES>()) {
                     *out = *row;
                 }
-            });
+            }
         }
     }
 }
@@ -123,22 +122,19 @@ impl Lanes for AlongFrequency<'_> {
 
     #[inline(always)]
     fn run(self) {
-        // Past the last frame it is repeated, and the result not used.
-        let last = (self.codes.len() / BINS).saturating_sub(1);
-        let rows: [&[i16]; LANES] = std::array::from_fn(|lane| {
-            let t = lane.min(last);
-            &self.codes[t * BINS..(t + 1) * BINS]
-        });
-        let mut out = self.out.chunks_exact_mut(BINS);
-        let mut out: [&mut [i16]; LANES] = std::array::from_fn(|_| out.next().unwrap_or_default());
-        let fetch = |bin: usize| std::array::from_fn(|lane| rows[lane].get(bin).copied().unwrap_or(0));
-        self.median.run(BINS, fetch, |bin, medians| {
-            for (row, &median) in out.iter_mut().zip(medians) {
-                if let Some(cell) = row.get_mut(bin) {
-                    *cell = median;
-                }
+        // Lane by lane into rows and back. Lanes past the last frame keep what was there, and are not used.
+        let series = self.median.series(BINS);
+        for (lane, frame) in self.codes.chunks_exact(BINS).take(LANES).enumerate() {
+            for (row, &code) in series.iter_mut().zip(frame) {
+                row[lane] = code;
             }
-        });
+        }
+        let medians = self.median.run();
+        for (lane, frame) in self.out.chunks_exact_mut(BINS).take(LANES).enumerate() {
+            for (code, row) in frame.iter_mut().zip(medians) {
+                *code = row[lane];
+            }
+        }
     }
 }
 

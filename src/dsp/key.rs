@@ -52,7 +52,10 @@ pub(super) fn estimate(spectrogram: &Spectrogram) -> Option<Key> {
         }
         envelope.fit(power);
         for &(hz, power) in &peaks {
-            add(&mut profile, hz, envelope.whiten(hz, power));
+            let power = envelope.whiten(hz, power);
+            if power > 0.0 {
+                add(&mut profile, hz, power);
+            }
         }
     }
     best_key(&gated(profile)?)
@@ -92,7 +95,7 @@ fn add(profile: &mut [f64; CLASSES], hz: f64, power: f64) {
     for (semitones, weight) in HARMONICS {
         let root = pitch - semitones;
         let class = root.round();
-        profile[class.rem_euclid(12.0) as usize % CLASSES] += weight * power * (PI * (root - class)).cos();
+        profile[(class as i32).rem_euclid(CLASSES as i32) as usize] += weight * power * (PI * (root - class)).cos();
     }
 }
 
