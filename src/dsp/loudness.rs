@@ -74,9 +74,12 @@ impl LoudnessMeter {
         self.coefficients = KWeighting::new(f64::from(rate));
         self.step_len = (rate as usize).div_ceil(10).max(1);
         self.run_in = (RUN_IN_S * f64::from(rate)).ceil() as usize;
-        let silence = vec![0.0; self.run_in];
-        self.channels =
-            (0..channels).map(|index| Channel { weight: weight(index, channels), waiting: silence.clone() }).collect();
+        self.channels.resize_with(channels, Channel::default);
+        for (index, channel) in self.channels.iter_mut().enumerate() {
+            channel.weight = weight(index, channels);
+            channel.waiting.clear();
+            channel.waiting.resize(self.run_in, 0.0);
+        }
         self.steps.clear();
     }
 

@@ -19,7 +19,7 @@ const CUTOFF: f64 = 0.956_872;
 const KAISER_BETA: f64 = 13.040_1;
 const TAPS_PER_TRANSITION: f64 = 8.302_3;
 /// Blocks of about this many input samples: larger ones leave the cache, smaller ones waste more on their overlap.
-const BLOCK: usize = 8_192;
+const BLOCK: usize = 4_096;
 
 /// Resamples whole clips; keeps filter and FFT plans for the last rate seen.
 #[derive(Default)]
