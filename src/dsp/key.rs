@@ -5,7 +5,7 @@
 //! first, each measured against the spectral envelope around it, so that loud bass and drums do not drown the melody. The key
 //! profiles are `bgate` (Faraldo 2016), found on electronic and popular music with the faint classes gated.
 
-use std::f64::consts::PI;
+use std::f32::consts::PI;
 
 use super::chroma::CLASSES;
 use super::stft::{Spectrogram, WINDOW, bin_hz};
@@ -94,8 +94,9 @@ fn add(profile: &mut [f64; CLASSES], hz: f64, power: f64) {
     let pitch = 12.0 * (hz / 440.0).log2() + 9.0;
     for (semitones, weight) in HARMONICS {
         let root = pitch - semitones;
-        let class = root.round();
-        profile[(class as i32).rem_euclid(CLASSES as i32) as usize] += weight * power * (PI * (root - class)).cos();
+        let class = (root + 0.5).floor();
+        profile[(class as i32).rem_euclid(CLASSES as i32) as usize] +=
+            weight * power * f64::from((PI * (root - class) as f32).cos());
     }
 }
 

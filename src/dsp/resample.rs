@@ -1,14 +1,14 @@
 //! Band-limited resampling to the analysis rate by overlap-save in the frequency domain.
 //!
 //! The filter is the Kaiser-windowed sinc of soxr's HQ quality, which the reference uses: flat to 91.4 % of the lower Nyquist
-//! frequency, -6 dB in the middle of the transition, some -125 dB beyond. Its zero-phase spectrum is real,
-//! so that filtering, decimation and delay compensation are one multiplication and a shorter inverse transform.
+//! frequency, -6 dB in the middle of the transition, some -125 dB beyond. Its zero-phase spectrum is real, so that filtering,
+//! decimation and delay compensation are one multiplication and a shorter inverse transform.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use realfft::num_complex::Complex64;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use rustfft::num_complex::Complex64;
+use rustfft::{Fft, FftPlanner};
 
 /// The rate that all analysis happens at, as in the reference.
 pub const ANALYSIS_RATE: u32 = 22_050;
@@ -29,17 +29,16 @@ pub(super) struct Resampler {
 
 struct Plan {
     rate: u32,
-    forward: Arc<dyn RealToComplex<f64>>,
-    inverse: Arc<dyn ComplexToReal<f64>>,
-    /// Zero-phase frequency response over the shared bins, scaled for the round trip.
+    forward: Arc<dyn Fft<f64>>,
+    inverse: Arc<dyn Fft<f64>>,
+    /// Zero-phase frequency response from 0 Hz to the lower Nyquist frequency, scaled for the round trip.
     response: Vec<f64>,
     /// Samples dropped on each side of a block, at the input and at the output rate.
     edge_in: usize,
     edge_out: usize,
-    block_in: Vec<f64>,
-    spectrum_in: Vec<Complex64>,
-    spectrum_out: Vec<Complex64>,
-    block_out: Vec<f64>,
+    /// Two blocks at a time, one as the imaginary part: the filter is real, so they do not mix.
+    blocks_in: Vec<Complex64>,
+    blocks_out: Vec<Complex64>,
     scratch: Vec<Complex64>,
 }
 
@@ -70,35 +69,31 @@ impl Plan {
         let edge_in = half.div_ceil(down) * down;
         let multiple = BLOCK.max(4 * edge_in).div_ceil(2 * down) * 2;
         let (len_in, len_out) = (down * multiple, up * multiple);
-        let mut planner = RealFftPlanner::new();
+        let mut planner = FftPlanner::new();
         let (forward, inverse) = (planner.plan_fft_forward(len_in), planner.plan_fft_inverse(len_out));
-        let mut block_in = vec![0.0; len_in];
-        let mut spectrum_in = forward.make_output_vec();
-        let spectrum_out = inverse.make_input_vec();
-        let scratch_len = forward.get_scratch_len().max(inverse.get_scratch_len());
-        let mut scratch = vec![Complex64::default(); scratch_len];
+        let mut scratch = vec![Complex64::default(); forward.get_inplace_scratch_len().max(inverse.get_inplace_scratch_len())];
+        let mut blocks_in = vec![Complex64::default(); len_in];
         for (lag, &tap) in kernel.iter().enumerate() {
-            block_in[lag] = tap;
-            block_in[(len_in - lag) % len_in] = tap;
+            blocks_in[lag].re = tap;
+            blocks_in[(len_in - lag) % len_in].re = tap;
         }
-        // Cannot fail: every buffer was made by the plan itself.
-        let _ = forward.process_with_scratch(&mut block_in, &mut spectrum_in, &mut scratch[..forward.get_scratch_len()]);
-        let scale = 1.0 / len_in as f64;
-        let response = spectrum_in.iter().take(spectrum_out.len()).map(|bin| bin.re * scale).collect();
-        let (edge_out, block_out) = (edge_in / down * up, vec![0.0; len_out]);
-        Plan { rate, forward, inverse, response, edge_in, edge_out, block_in, spectrum_in, spectrum_out, block_out, scratch }
+        forward.process_with_scratch(&mut blocks_in, &mut scratch);
+        let response = blocks_in[..len_in.min(len_out) / 2].iter().map(|bin| bin.re / len_in as f64).collect();
+        let (edge_out, blocks_out) = (edge_in / down * up, vec![Complex64::default(); len_out]);
+        Plan { rate, forward, inverse, response, edge_in, edge_out, blocks_in, blocks_out, scratch }
     }
 
     fn run(&mut self, input: &[f32], output: &mut Vec<f32>) {
         let wanted = (input.len() as u64 * u64::from(ANALYSIS_RATE)).div_ceil(u64::from(self.rate)) as usize;
         output.reserve(wanted);
-        let step = self.block_in.len() - 2 * self.edge_in;
+        let step = self.blocks_in.len() - 2 * self.edge_in;
         let mut at = 0;
         while output.len() < wanted {
-            self.filter_block(input, at);
-            let valid = &self.block_out[self.edge_out..self.block_out.len() - self.edge_out];
-            output.extend(valid.iter().take(wanted - output.len()).map(|&x| x as f32));
-            at += step;
+            self.filter_blocks(input, [at, at + step]);
+            let valid = &self.blocks_out[self.edge_out..self.blocks_out.len() - self.edge_out];
+            output.extend(valid.iter().take(wanted - output.len()).map(|x| x.re as f32));
+            output.extend(valid.iter().take(wanted - output.len()).map(|x| x.im as f32));
+            at += 2 * step;
         }
         self.restore_silence(input, output);
     }
@@ -106,45 +101,55 @@ impl Plan {
     /// A transform spreads rounding noise over its whole block. Digital silence stays silence: where nothing lies under the
     /// kernel, nothing comes out, and crossings and spectrum are not those of noise at -250 dB.
     fn restore_silence(&self, input: &[f32], output: &mut [f32]) {
+        // Shorter silence leaves something under the kernel everywhere, so that a look now and then finds all that counts.
+        let stride = self.edge_in.max(1);
         let scale = f64::from(ANALYSIS_RATE) / f64::from(self.rate);
-        let mut from = 0;
-        for run in input.chunk_by(|a, b| is_silent(*a) == is_silent(*b)) {
-            let to = from + run.len();
+        let mut at = 0;
+        while let Some(&x) = input.get(at) {
+            if !is_silent(x) {
+                at += stride;
+                continue;
+            }
+            let from = at - input[..at].iter().rev().take_while(|x| is_silent(**x)).count();
+            let to = at + input[at..].iter().take_while(|x| is_silent(**x)).count();
             // Silence goes on beyond both ends of the clip.
             let first = if from == 0 { 0 } else { from + self.edge_in };
             let last = if to == input.len() { to } else { to.saturating_sub(self.edge_in) };
-            if first < last && is_silent(run[0]) {
+            if first < last {
                 let end = ((last as f64 * scale) as usize).min(output.len());
                 let start = ((first as f64 * scale).ceil() as usize).min(end);
                 output[start..end].fill(0.0);
             }
-            from = to;
+            at = to + 1;
         }
     }
 
-    /// Filters the block whose valid part begins at `at`; silence surrounds the clip.
-    fn filter_block(&mut self, input: &[f32], at: usize) {
-        let before = self.edge_in.saturating_sub(at).min(self.block_in.len());
-        let from = (at + before).saturating_sub(self.edge_in).min(input.len());
-        let copied = (self.block_in.len() - before).min(input.len() - from);
-        self.block_in[..before].fill(0.0);
-        for (to, &x) in self.block_in[before..before + copied].iter_mut().zip(&input[from..from + copied]) {
-            *to = f64::from(x);
+    /// Filters the blocks whose valid parts begin at `starts`; silence surrounds the clip.
+    fn filter_blocks(&mut self, input: &[f32], starts: [usize; 2]) {
+        let len_in = self.blocks_in.len();
+        let [real, imaginary] = starts.map(|at| {
+            let before = self.edge_in.saturating_sub(at);
+            let from = (at + before).saturating_sub(self.edge_in).min(input.len());
+            (before, &input[from..input.len().min(from + len_in - before)])
+        });
+        self.blocks_in.fill(Complex64::default());
+        for (to, &x) in self.blocks_in[real.0..].iter_mut().zip(real.1) {
+            to.re = f64::from(x);
         }
-        self.block_in[before + copied..].fill(0.0);
-        let (forward, inverse) = (&self.forward, &self.inverse);
-        let scratch = &mut self.scratch[..forward.get_scratch_len()];
-        let _ = forward.process_with_scratch(&mut self.block_in, &mut self.spectrum_in, scratch);
-        self.spectrum_out.fill(Complex64::default());
-        for ((to, from), gain) in self.spectrum_out.iter_mut().zip(&self.spectrum_in).zip(&self.response) {
+        for (to, &x) in self.blocks_in[imaginary.0..].iter_mut().zip(imaginary.1) {
+            to.im = f64::from(x);
+        }
+        self.forward.process_with_scratch(&mut self.blocks_in, &mut self.scratch);
+        // Bins from 0 Hz upwards at the head, from -0 Hz downwards at the tail.
+        self.blocks_out.fill(Complex64::default());
+        for ((to, from), gain) in self.blocks_out.iter_mut().zip(&self.blocks_in).zip(&self.response) {
             *to = from * gain;
         }
-        // A real signal has real first and last bins; the transform insists on it.
-        for end in [0, self.spectrum_out.len() - 1] {
-            self.spectrum_out[end].im = 0.0;
+        let below = self.blocks_out.iter_mut().rev().zip(self.blocks_in.iter().rev());
+        for ((to, from), gain) in below.zip(&self.response[1..]) {
+            *to = from * gain;
         }
-        let scratch = &mut self.scratch[..inverse.get_scratch_len()];
-        let _ = inverse.process_with_scratch(&mut self.spectrum_out, &mut self.block_out, scratch);
+        self.inverse.process_with_scratch(&mut self.blocks_out, &mut self.scratch);
     }
 }
 

@@ -59,8 +59,8 @@ impl Envelope {
         let place = (hz / RESOLUTION_HZ).max(0.0);
         let at = (place as usize).min(self.levels.len().saturating_sub(2));
         let &[left, right] = self.levels.get(at..at + 2).unwrap_or(&[0.0, 0.0]) else { return 0.0 };
-        let ratio = power * (-(left + (right - left) * (place - at as f64))).exp();
-        if ratio > LEAST_RATIO { ratio.min(1.0) * (TILT * hz).exp() } else { 0.0 }
+        let ratio = power * f64::from((-(left + (right - left) * (place - at as f64)) as f32).exp());
+        if ratio > LEAST_RATIO { ratio.min(1.0) * f64::from(((TILT * hz) as f32).exp()) } else { 0.0 }
     }
 }
 
