@@ -18,6 +18,7 @@ mod chroma;
 mod contrast;
 mod danceability;
 mod decode;
+mod edit_list;
 mod error;
 mod hpss;
 mod key;
@@ -26,6 +27,7 @@ mod limits;
 mod loudness;
 mod median;
 mod mel;
+mod metered;
 mod onset;
 mod portrait;
 mod resample;
@@ -49,4 +51,4 @@ pub use resample::ANALYSIS_RATE;
 pub use symphonia::core::io::MediaSource;
 
 /// Version of the analysis. What was stored by a lower one is analysed again.
-pub const FEATURES_VERSION: u32 = 1;
+pub const FEATURES_VERSION: u32 = 2;

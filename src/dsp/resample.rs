@@ -99,7 +99,8 @@ impl Plan {
     }
 
     /// A transform spreads rounding noise over its whole block. Digital silence stays silence: where nothing lies under the
-    /// kernel, nothing comes out, and crossings and spectrum are not those of noise at -250 dB.
+    /// kernel, nothing comes out, and crossings and spectrum are not those of noise at -250 dB. The reference, in single
+    /// precision, counts the crossings of that noise near every sound: clicks between silence have more crossings there.
     fn restore_silence(&self, input: &[f32], output: &mut [f32]) {
         // Shorter silence leaves something under the kernel everywhere, so that a look now and then finds all that counts.
         let stride = self.edge_in.max(1);
