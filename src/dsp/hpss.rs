@@ -37,7 +37,6 @@ pub(super) struct Separator {
     along_time: Vec<i16>,
     /// Of [`LANES`] frames only: the inverse transform takes them up at once.
     along_frequency: Vec<i16>,
-    harmonic: Vec<f32>,
     median: RunningMedian,
 }
 
@@ -52,15 +51,20 @@ impl Separator {
         let (codes, along_time, along_frequency) = (&mut self.codes, &mut self.along_time, &mut self.along_frequency);
         widest(Encode { power: &spectrogram.power, scale, codes });
         widest(AlongTime { codes, frames, median: &mut self.median, out: along_time });
-        let samples_from = stft.synthesize(frames, &mut self.harmonic, |t, bins| {
+        let mut energies = Energies::default();
+        let mask = |t: usize, bins: &mut [Complex32]| {
             if t % LANES == 0 {
                 widest(AlongFrequency { codes: &codes[t * BINS..], median: &mut self.median, out: along_frequency });
             }
             let (row, part) = (t * BINS..(t + 1) * BINS, (t % LANES) * BINS..(t % LANES + 1) * BINS);
             let (spectrum, harmonic) = (&spectrogram.spectrum[row.clone()], &along_time[row]);
             widest(Masked { spectrum, harmonic, percussive: &along_frequency[part], scale, out: bins });
+        };
+        stft.synthesize(frames, mask, |at, harmonic| {
+            let whole = samples.get(at..).unwrap_or(&[]);
+            widest(AddEnergies { whole, harmonic, to: &mut energies });
         });
-        energies(samples, self.harmonic.get(samples_from..).unwrap_or(&[]))
+        Separation { harmonic: energies.harmonic.iter().sum(), percussive: energies.percussive.iter().sum() }
     }
 }
 
@@ -214,21 +218,40 @@ fn mask(harmonic: f32, percussive: f32) -> f32 {
     if sum > 0.0 { harmonic / sum } else { 0.5 }
 }
 
+/// Sums of squares, some side by side.
+#[derive(Default)]
+struct Energies {
+    harmonic: [f64; 8],
+    percussive: [f64; 8],
+}
+
 /// The two parts add up to the signal, so the percussive one needs no transform of its own.
-fn energies(samples: &[f32], harmonic: &[f32]) -> Separation {
-    let mut sums = [[0.0f64; 4]; 2];
-    let (x_fours, x_rest) = samples.as_chunks::<4>();
-    let (h_fours, h_rest) = harmonic.as_chunks::<4>();
-    for (x, h) in x_fours.iter().zip(h_fours) {
-        for lane in 0..4 {
-            let (h, p) = (f64::from(h[lane]), f64::from(x[lane] - h[lane]));
-            sums[0][lane] += h * h;
-            sums[1][lane] += p * p;
+struct AddEnergies<'a> {
+    whole: &'a [f32],
+    harmonic: &'a [f32],
+    to: &'a mut Energies,
+}
+
+impl Lanes for AddEnergies<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let len = self.whole.len().min(self.harmonic.len());
+        let (x_rows, x_rest) = self.whole[..len].as_chunks::<8>();
+        let (h_rows, h_rest) = self.harmonic[..len].as_chunks::<8>();
+        for (x, h) in x_rows.iter().zip(h_rows) {
+            for lane in 0..8 {
+                self.to.harmonic[lane] += f64::from(h[lane]) * f64::from(h[lane]);
+            }
+            for lane in 0..8 {
+                let p = f64::from(x[lane] - h[lane]);
+                self.to.percussive[lane] += p * p;
+            }
+        }
+        for (&x, &h) in x_rest.iter().zip(h_rest) {
+            self.to.harmonic[0] += f64::from(h) * f64::from(h);
+            self.to.percussive[0] += f64::from(x - h) * f64::from(x - h);
         }
     }
-    for (&x, &h) in x_rest.iter().zip(h_rest) {
-        sums[0][0] += f64::from(h) * f64::from(h);
-        sums[1][0] += f64::from(x - h) * f64::from(x - h);
-    }
-    Separation { harmonic: sums[0].iter().sum(), percussive: sums[1].iter().sum() }
 }

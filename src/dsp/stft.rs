@@ -81,51 +81,49 @@ impl Stft {
         }
     }
 
-    /// Inverse transform by overlap-add; `masked(t, bins)` fills in the spectrum of frame `t`, frame after frame.
-    ///
-    /// Returns where in `out` the first sample is: half a window lies before it, and as much behind the last.
+    /// Inverse transform by overlap-add. `masked(t, bins)` fills in the spectrum of frame `t`, frame after frame;
+    /// `finished(at, samples)` takes the [`HOP`] samples from `at` on as soon as no later frame adds to them.
     pub(super) fn synthesize(
         &mut self,
         frames: usize,
-        out: &mut Vec<f32>,
         mut masked: impl FnMut(usize, &mut [Complex32]),
-    ) -> usize {
-        let padded = (frames.saturating_sub(1)) * HOP + WINDOW;
-        out.clear();
-        out.resize(padded, 0.0);
-        let scratch = &mut self.scratch[..self.inverse.get_scratch_len()];
+        mut finished: impl FnMut(usize, &[f32]),
+    ) {
+        const OVERLAP: usize = WINDOW / HOP;
         // An inverse transform is unscaled, too.
-        let scaled: Vec<f32> = self.window.iter().map(|w| w / WINDOW as f32).collect();
-        for t in 0..frames {
-            masked(t, &mut self.bins);
-            self.bins[0].im = 0.0;
-            self.bins[BINS - 1].im = 0.0;
-            let _ = self.inverse.process_with_scratch(&mut self.bins, &mut self.frame, scratch);
-            widest(OverlapAdd { frame: &self.frame, window: &scaled, out: &mut out[t * HOP..] });
-        }
-        self.divide_by_window_sum(frames, out);
-        WINDOW / 2
-    }
-
-    /// Divides by the sum of the squared windows at each sample: constant but at the ends.
-    fn divide_by_window_sum(&self, frames: usize, out: &mut [f32]) {
-        let overlap = WINDOW / HOP;
-        let squared: Vec<f32> = self.window.iter().map(|w| w * w).collect();
-        // Block `b` lies under the frames `b - 3 ..= b` that exist, at offsets of whole hops.
-        let factors_under = |block: usize| -> Vec<f32> {
-            let offsets = (0..overlap).filter(|back| *back <= block && block - back < frames);
-            let parts: Vec<&[f32]> = offsets.map(|back| &squared[back * HOP..(back + 1) * HOP]).collect();
-            let sums = (0..HOP).map(|i| parts.iter().map(|part| part[i]).sum::<f32>());
-            sums.map(|sum| if sum > f32::MIN_POSITIVE { 1.0 / sum } else { 1.0 }).collect()
-        };
-        let inside = factors_under(overlap);
-        for (block, samples) in out.chunks_mut(HOP).enumerate() {
-            let at_an_end = block < overlap || block + overlap > frames;
-            let ends = if at_an_end { factors_under(block) } else { Vec::new() };
-            for (y, factor) in samples.iter_mut().zip(if at_an_end { &ends } else { &inside }) {
+        let window: Vec<f32> = self.window.iter().map(|w| w / WINDOW as f32).collect();
+        let inside = self.factors(OVERLAP, frames.max(2 * OVERLAP));
+        let mut sum = vec![0.0; WINDOW];
+        for block in 0..frames + OVERLAP - 1 {
+            if block < frames {
+                masked(block, &mut self.bins);
+                self.bins[0].im = 0.0;
+                self.bins[BINS - 1].im = 0.0;
+                let scratch = &mut self.scratch[..self.inverse.get_scratch_len()];
+                let _ = self.inverse.process_with_scratch(&mut self.bins, &mut self.frame, scratch);
+                widest(OverlapAdd { frame: &self.frame, window: &window, out: &mut sum });
+            }
+            let at_an_end = block < OVERLAP || block + OVERLAP > frames;
+            let ends = if at_an_end { self.factors(block, frames) } else { Vec::new() };
+            for (y, factor) in sum.iter_mut().zip(if at_an_end { &ends } else { &inside }) {
                 *y *= factor;
             }
+            // The first half window lies before the first sample.
+            if let Some(index) = block.checked_sub(OVERLAP / 2) {
+                finished(index * HOP, &sum[..HOP]);
+            }
+            sum.copy_within(HOP.., 0);
+            sum[WINDOW - HOP..].fill(0.0);
         }
+    }
+
+    /// One over the sum of the squared windows at each sample of a block: constant but at the ends.
+    fn factors(&self, block: usize, frames: usize) -> Vec<f32> {
+        // Block `b` lies under the frames `b - 3 ..= b` that exist, at offsets of whole hops.
+        let offsets = (0..WINDOW / HOP).filter(|back| *back <= block && block - back < frames);
+        let parts: Vec<&[f32]> = offsets.map(|back| &self.window[back * HOP..(back + 1) * HOP]).collect();
+        let sums = (0..HOP).map(|i| parts.iter().map(|part| part[i] * part[i]).sum::<f32>());
+        sums.map(|sum| if sum > f32::MIN_POSITIVE { 1.0 / sum } else { 1.0 }).collect()
     }
 }
 
