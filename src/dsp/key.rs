@@ -3,7 +3,8 @@
 //! The method is the one of Essentia's `KeyExtractor` with its defaults. Pitch classes are collected as a harmonic pitch class
 //! profile (Gómez 2006) from the interpolated peaks between 25 and 3500 Hz of every window of 93 ms. The peaks are whitened
 //! first, each measured against the spectral envelope around it, so that loud bass and drums do not drown the melody. The key
-//! profiles are `bgate` (Faraldo 2016), found on electronic and popular music with the faint classes gated.
+//! profiles are `bgate` (Faraldo 2016), found on electronic and popular music with the faint classes gated. One thing is left
+//! out: there, rumble that falls from below 25 Hz counts as a peak at the edge of the range, which is a C.
 
 use std::f32::consts::PI;
 
