@@ -53,7 +53,7 @@ impl Separator {
         widest(AlongTime { codes, frames, median: &mut self.median, out: along_time });
         let mut energies = Energies::default();
         let mask = |t: usize, bins: &mut [Complex32]| {
-            if t % LANES == 0 {
+            if t.is_multiple_of(LANES) {
                 widest(AlongFrequency { codes: &codes[t * BINS..], median: &mut self.median, out: along_frequency });
             }
             let (row, part) = (t * BINS..(t + 1) * BINS, (t % LANES) * BINS..(t % LANES + 1) * BINS);
@@ -241,8 +241,8 @@ impl Lanes for AddEnergies<'_> {
         let (x_rows, x_rest) = self.whole[..len].as_chunks::<8>();
         let (h_rows, h_rest) = self.harmonic[..len].as_chunks::<8>();
         for (x, h) in x_rows.iter().zip(h_rows) {
-            for lane in 0..8 {
-                self.to.harmonic[lane] += f64::from(h[lane]) * f64::from(h[lane]);
+            for (sum, &h) in self.to.harmonic.iter_mut().zip(h) {
+                *sum += f64::from(h) * f64::from(h);
             }
             for lane in 0..8 {
                 let p = f64::from(x[lane] - h[lane]);
