@@ -3,7 +3,7 @@
 //! ```text
 //! bytes -> decode (symphonia, gapless, head only) -> mono + loudness (EBU R128)
 //!       -> resample to 22050 Hz -> RMS, zero crossings
-//!       -> one STFT -> centroid, bandwidth, rolloff, flatness, contrast, chroma -> key
+//!       -> one STFT -> centroid, bandwidth, rolloff, flatness, contrast, chroma, key
 //!                   -> mel decibels -> MFCC, onset strength -> tempo, beats
 //!                   -> two running medians -> harmonic and percussive energy
 //! ```
