@@ -57,6 +57,25 @@ fn loudness_of_the_standard_tone_is_the_standards() {
 }
 
 #[test]
+fn loudness_ends_at_the_gates() {
+    // EBU Tech 3341, tests 3 and 4: what is 10 LU fainter than the rest, and -72 dBFS, do not count.
+    let part = |dbfs: f64, seconds: f64| sine(1_000.0, 10f64.powf(dbfs / 20.0) as f32, seconds, 48_000);
+    let tone = [part(-72.0, 3.0), part(-36.0, 4.0), part(-23.0, 16.0), part(-36.0, 4.0), part(-72.0, 3.0)].concat();
+    near(analyze(&[&tone, &tone], 48_000).loudness_lufs, -23.0, 0.1);
+}
+
+#[test]
+fn loudness_weighs_frequencies_as_the_standard_at_every_rate() {
+    // Gain of the K-weighting of BS.1770-4, whose coefficients at 48 kHz define it, relative to 1 kHz.
+    for (hz, gain_db) in [(50.0, -4.63), (100.0, -1.83), (500.0, -0.66), (2_000.0, 2.37), (5_000.0, 3.32), (10_000.0, 3.34)] {
+        for rate in [44_100, 48_000] {
+            let loudness = |hz| analyze(&[&sine(hz, 0.1, 5.0, rate)], rate).loudness_lufs;
+            near(loudness(hz), loudness(1_000.0).expect("defined") + gain_db, 0.1);
+        }
+    }
+}
+
+#[test]
 fn loudness_range_of_two_levels_is_their_difference() {
     // EBU Tech 3342, test 1: 20 s at -20 dBFS, then 20 s at -30 dBFS, has 10 LU; the first 15 s of each here.
     let mut tone = sine(1_000.0, 0.1, 15.0, 48_000);

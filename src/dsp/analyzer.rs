@@ -134,7 +134,7 @@ impl Analyzer {
         let tuning = chroma::tuning(&self.spectrogram);
         self.chroma = chroma::chroma_frames(&self.spectrogram, tuning);
         analysis.chroma = chroma::mean_chroma(&self.chroma);
-        if let Some(key) = key::estimate(&self.spectrogram, tuning) {
+        if let Some(key) = key::estimate(&self.spectrogram) {
             analysis.key = Some(key.tonic);
             analysis.mode = Some(key.mode);
             analysis.key_strength = Some(key.strength);

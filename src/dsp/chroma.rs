@@ -4,6 +4,7 @@
 //! bumps in octave-wrapped semitones (Ellis 2007) collect the power of each frame, which is normalised to its strongest class.
 
 use super::resample::ANALYSIS_RATE;
+use super::simd::{Lanes, widest};
 use super::stft::{BINS, Spectrogram, WINDOW, bin_hz};
 
 /// Pitch classes of an octave.
@@ -21,15 +22,64 @@ const OCTAVE_WIDTH: f64 = 2.0;
 
 /// Pitch classes of every frame from C, each frame's strongest being 1; silent frames are 0.
 pub(super) fn chroma_frames(spectrogram: &Spectrogram, tuning: f64) -> Vec<[f32; CLASSES]> {
-    let filters = filters(tuning);
-    spectrogram
-        .power_frames()
-        .map(|power| {
-            let raw: [f32; CLASSES] = std::array::from_fn(|class| dot(&filters[class], power));
+    widest(Collect { filters: &interleaved(&filters(tuning)), spectrogram })
+}
+
+struct Collect<'a> {
+    filters: &'a [[Weights; SUMS]],
+    spectrogram: &'a Spectrogram,
+}
+
+impl Lanes for Collect<'_> {
+    type Output = Vec<[f32; CLASSES]>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<[f32; CLASSES]> {
+        let mut frames = Vec::with_capacity(self.spectrogram.frames());
+        for power in self.spectrogram.power_frames() {
+            let raw = apply(self.filters, power);
             let top = raw.iter().copied().fold(0.0, f32::max);
-            if top < f32::MIN_POSITIVE { raw } else { raw.map(|x| x / top) }
-        })
+            frames.push(if top < f32::MIN_POSITIVE { raw } else { raw.map(|x| x / top) });
+        }
+        frames
+    }
+}
+
+/// The weights of a bin for all classes, with zeros up to whole registers.
+const WIDTH: usize = 16;
+type Weights = [f32; WIDTH];
+/// Bins summed side by side, as a sum has to wait for itself.
+const SUMS: usize = 4;
+
+/// The weights in the order of use: bin by bin, with zeros up to whole groups.
+fn interleaved(filters: &[Vec<f32>]) -> Vec<[Weights; SUMS]> {
+    let weight = |class: usize, bin: usize| filters.get(class).and_then(|f| f.get(bin)).copied().unwrap_or(0.0);
+    (0..BINS.div_ceil(SUMS))
+        .map(|group| std::array::from_fn(|at| std::array::from_fn(|class| weight(class, group * SUMS + at))))
         .collect()
+}
+
+/// All twelve weighted sums in one pass over the frame.
+#[inline(always)]
+fn apply(filters: &[[Weights; SUMS]], power: &[f32]) -> [f32; CLASSES] {
+    let [mut a, mut b, mut c, mut d] = [[0.0f32; WIDTH]; SUMS];
+    let (groups, rest) = power.as_chunks::<SUMS>();
+    let mut last = [0.0; SUMS];
+    last.iter_mut().zip(rest).for_each(|(to, &from)| *to = from);
+    for (weights, power) in filters.iter().zip(groups.iter().chain([&last])) {
+        add_scaled(&mut a, &weights[0], power[0]);
+        add_scaled(&mut b, &weights[1], power[1]);
+        add_scaled(&mut c, &weights[2], power[2]);
+        add_scaled(&mut d, &weights[3], power[3]);
+    }
+    std::array::from_fn(|class| (a[class] + b[class]) + (c[class] + d[class]))
+}
+
+#[inline(always)]
+fn add_scaled(sums: &mut Weights, weights: &Weights, power: f32) {
+    for lane in 0..WIDTH {
+        sums[lane] += weights[lane] * power;
+    }
 }
 
 /// Mean over frames.
@@ -113,17 +163,4 @@ fn filters(tuning: f64) -> Vec<Vec<f32>> {
         }
     }
     filters
-}
-
-fn dot(weights: &[f32], power: &[f32]) -> f32 {
-    const WIDTH: usize = 16;
-    let (weight_chunks, weight_rest) = weights.as_chunks::<WIDTH>();
-    let (power_chunks, power_rest) = power.as_chunks::<WIDTH>();
-    let mut sums = [0.0f32; WIDTH];
-    for (w, p) in weight_chunks.iter().zip(power_chunks) {
-        for lane in 0..WIDTH {
-            sums[lane] += w[lane] * p[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + weight_rest.iter().zip(power_rest).map(|(w, p)| w * p).sum::<f32>()
 }

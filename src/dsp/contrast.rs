@@ -1,5 +1,6 @@
 //! Spectral contrast (Jiang 2002): how far peaks stand above valleys in seven octave bands, mean over frames.
 
+use super::simd::{Lanes, widest};
 use super::stft::{BINS, Spectrogram, bin_hz};
 
 /// Upper edge of the lowest band; each further band is an octave, the last one open.
@@ -7,6 +8,8 @@ const LOWEST_HZ: f64 = 200.0;
 const BANDS: usize = 7;
 /// Part of a band's bins that make its peak and its valley.
 const QUANTILE: f64 = 0.02;
+/// Bins that makes at most, in the last band.
+const MOST: usize = 9;
 const DYNAMIC_RANGE_DB: f64 = 80.0;
 const LEAST: f64 = 1e-10;
 
@@ -18,13 +21,8 @@ struct Band {
 /// Decibels of contrast per band.
 pub(super) fn mean_contrast(spectrogram: &Spectrogram) -> Vec<f64> {
     let bands: Vec<Band> = (0..BANDS).map(band).collect();
-    let most = bands.iter().map(|band| band.extremes).max().unwrap_or(1);
-    let mut extremes = Extremes::new(most);
     // Peak and valley of every band and frame: the floor in decibels depends on the greatest of all.
-    let mut cells = Vec::with_capacity(spectrogram.frames() * BANDS);
-    for power in spectrogram.power_frames() {
-        cells.extend(bands.iter().map(|band| extremes.of(&power[band.bins.clone()], band.extremes)));
-    }
+    let cells = widest(PeaksAndValleys { spectrogram, bands: &bands });
     let floor = |pick: fn(&(f64, f64)) -> f64| decibels(cells.iter().map(pick).fold(0.0, f64::max)) - DYNAMIC_RANGE_DB;
     let (peak_floor, valley_floor) = (floor(|cell| cell.0), floor(|cell| cell.1));
     let mut sums = [0.0; BANDS];
@@ -49,58 +47,70 @@ fn band(index: usize) -> Band {
     let first = if index > 0 { first.saturating_sub(1) } else { first };
     let last_band = index + 1 == BANDS;
     let end = if last_band { BINS } else { (0..BINS).rfind(|&bin| bin_hz(bin) <= high).map_or(BINS, |bin| bin + 1) };
-    let extremes = (QUANTILE * (end - first) as f64).round_ties_even().max(1.0) as usize;
+    let extremes = (QUANTILE * (end - first) as f64).round_ties_even().clamp(1.0, MOST as f64) as usize;
     Band { bins: first..if last_band { end } else { end - 1 }, extremes }
 }
 
-/// Finds the few greatest and least values of a band without sorting it.
-struct Extremes {
-    greatest: Vec<f32>,
-    least: Vec<f32>,
+struct PeaksAndValleys<'a> {
+    spectrogram: &'a Spectrogram,
+    bands: &'a [Band],
 }
 
-impl Extremes {
-    fn new(most: usize) -> Self {
-        Extremes { greatest: Vec::with_capacity(most + 1), least: Vec::with_capacity(most + 1) }
-    }
+impl Lanes for PeaksAndValleys<'_> {
+    type Output = Vec<(f64, f64)>;
 
-    /// Mean magnitude of the `count` greatest and of the `count` least powers.
-    fn of(&mut self, power: &[f32], count: usize) -> (f64, f64) {
-        self.greatest.clear();
-        self.greatest.resize(count, -1.0);
-        self.least.clear();
-        self.least.resize(count, f32::INFINITY);
-        let (mut gate_up, mut gate_down) = (-1.0, f32::INFINITY);
-        for eight in power.chunks(8) {
-            let top = eight.iter().copied().fold(-1.0, f32::max);
-            let bottom = eight.iter().copied().fold(f32::INFINITY, f32::min);
-            if top > gate_up {
-                eight.iter().for_each(|&x| insert(&mut self.greatest, x, |new, old| new > old));
-                gate_up = self.greatest[count - 1];
-            }
-            if bottom < gate_down {
-                eight.iter().for_each(|&x| insert(&mut self.least, x, |new, old| new < old));
-                gate_down = self.least[count - 1];
+    #[inline(always)]
+    fn run(self) -> Vec<(f64, f64)> {
+        let mut cells = Vec::with_capacity(self.spectrogram.frames() * BANDS);
+        for power in self.spectrogram.power_frames() {
+            for band in self.bands {
+                cells.push(extremes(&power[band.bins.clone()], band.extremes));
             }
         }
-        (mean_root(&self.greatest), mean_root(&self.least))
+        cells
     }
 }
 
-/// Puts `x` into its place in a list kept in order, the last one falling out.
+/// Lanes that a band is dealt out to, bin after bin.
+const WIDTH: usize = 8;
+
+/// Mean magnitude of the `count` greatest and of the `count` least of a band's powers.
 #[inline(always)]
-fn insert(list: &mut [f32], x: f32, before: impl Fn(f32, f32) -> bool) {
-    let mut at = list.len();
-    while at > 0 && before(x, list[at - 1]) {
-        at -= 1;
-    }
-    if at < list.len() {
-        list[at..].rotate_right(1);
-        list[at] = x;
+fn extremes(power: &[f32], count: usize) -> (f64, f64) {
+    // The capacity is a constant of the loop, so that its lists stay in registers.
+    match count {
+        1 => (mean_greatest::<1>(power, count, |x| x), mean_greatest::<1>(power, count, |x| -x)),
+        2..=3 => (mean_greatest::<3>(power, count, |x| x), mean_greatest::<3>(power, count, |x| -x)),
+        4..=6 => (mean_greatest::<6>(power, count, |x| x), mean_greatest::<6>(power, count, |x| -x)),
+        _ => (mean_greatest::<MOST>(power, count, |x| x), mean_greatest::<MOST>(power, count, |x| -x)),
     }
 }
 
-fn mean_root(powers: &[f32]) -> f64 {
-    let counted: Vec<f64> = powers.iter().filter(|x| x.is_finite() && **x >= 0.0).map(|&x| f64::from(x).sqrt()).collect();
-    if counted.is_empty() { 0.0 } else { counted.iter().sum::<f64>() / counted.len() as f64 }
+/// Mean root of the `count <= N` powers that `sign` makes greatest. Each lane keeps its own `N` greatest in order by a chain of
+/// maxima and minima; the greatest of all are among them.
+#[inline(always)]
+fn mean_greatest<const N: usize>(power: &[f32], count: usize, sign: impl Fn(f32) -> f32) -> f64 {
+    let mut kept = [[f32::NEG_INFINITY; WIDTH]; N];
+    let (rows, rest) = power.as_chunks::<WIDTH>();
+    for row in rows {
+        let mut falling = row.map(&sign);
+        for level in &mut kept {
+            for (best, x) in level.iter_mut().zip(&mut falling) {
+                (*best, *x) = if *x > *best { (*x, *best) } else { (*best, *x) };
+            }
+        }
+    }
+    let mut greatest = [f32::NEG_INFINITY; N];
+    let candidates = kept.as_flattened().iter().copied();
+    for candidate in candidates.chain(rest.iter().map(|&x| sign(x))) {
+        if candidate > greatest[N - 1] {
+            let mut falling = candidate;
+            for best in &mut greatest {
+                (*best, falling) = if falling > *best { (falling, *best) } else { (*best, falling) };
+            }
+        }
+    }
+    let counted = greatest.iter().take(count).filter(|x| x.is_finite());
+    let (sum, number) = counted.fold((0.0, 0.0), |(sum, number), &x| (sum + f64::from(x.abs()).sqrt(), number + 1.0));
+    if number > 0.0 { sum / number } else { 0.0 }
 }

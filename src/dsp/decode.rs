@@ -3,7 +3,7 @@
 //! Memory is bounded by [`Limits::max_seconds`] of mono sound whatever the file claims to hold: packets are mixed down as
 //! they come, and an hour-long file is left after its first 30 seconds. Encoder delay and padding are cut (gapless).
 
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +18,11 @@ use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
+use super::edit_list;
 use super::error::AnalyzeError;
 use super::limits::Limits;
 use super::loudness::LoudnessMeter;
+use super::metered::Metered;
 
 /// Sample rates that occur in music files. A header that claims more is either damaged or not music.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
@@ -86,16 +88,17 @@ pub(super) fn take_pcm(mono: &[f32], rate: u32, limits: &Limits, sound: &mut Sou
 }
 
 fn read_packets(
-    source: Box<dyn MediaSource>,
+    mut source: Box<dyn MediaSource>,
     hint: Option<&str>,
     limits: &Limits,
     sound: &mut Sound,
 ) -> Result<(), AnalyzeError> {
+    let start_s = edit_list::read_start_s(source.as_mut());
     let stream = MediaSourceStream::new(source, Default::default());
     let mut format = symphonia::default::get_probe()
         .probe(&to_hint(hint), stream, FormatOptions::default(), MetadataOptions::default())
         .map_err(|error| not_audio(&error))?;
-    let (track_id, mut decoder, gaps) = open_decoder(format.as_ref())?;
+    let (track_id, mut decoder, gaps) = open_decoder(format.as_ref(), start_s)?;
     let mut mixer = Mixer::new(limits, sound);
     mixer.gaps = gaps;
     let mut bad_packets = 0;
@@ -159,14 +162,18 @@ enum Gaps {
     /// We do. symphonia 0.6 cuts Vorbis at every page whose time stamp is earlier than its samples say, which muxers write
     /// in mid-stream; libvorbis cuts at the start and the end of the stream only.
     AtBothEnds,
-    /// We do: the first frames of AAC are the codec's start-up, which nothing in symphonia 0.6 takes away.
+    /// We do, as the edit list of an MP4 says: symphonia 0.6 reads it, but does not follow it.
+    LeadSeconds(f64),
+    /// We do: so many samples.
     Lead(usize),
 }
 
-/// Start-up samples of an AAC-LC stream by nearly every encoder.
+/// Start-up samples of an AAC-LC stream by most encoders, for streams that do not say.
 const AAC_LEAD: usize = 1_024;
+/// symphonia 0.6 decodes 5.1 Vorbis wrongly, in which libvorbis gives the low-frequency channel a submap of its own.
+const WRONG_VORBIS_CHANNELS: usize = 6;
 
-fn open_decoder(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>, Gaps), AnalyzeError> {
+fn open_decoder(format: &dyn FormatReader, start_s: Option<f64>) -> Result<(u32, Box<dyn AudioDecoder>, Gaps), AnalyzeError> {
     let track = format
         .default_track(TrackType::Audio)
         .ok_or_else(|| AnalyzeError::NotAudio { found: "a container without an audio track".into() })?;
@@ -176,8 +183,11 @@ fn open_decoder(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>
         .and_then(|parameters| parameters.audio())
         .ok_or_else(|| AnalyzeError::NotAudio { found: "an audio track without codec parameters".into() })?;
     let gaps = match parameters.codec {
+        CODEC_ID_VORBIS if parameters.channels.as_ref().is_some_and(|c| c.count() == WRONG_VORBIS_CHANNELS) => {
+            return Err(unsupported(parameters, &"not decoded correctly"));
+        }
         CODEC_ID_VORBIS => Gaps::AtBothEnds,
-        CODEC_ID_AAC if track.delay.is_none() => Gaps::Lead(AAC_LEAD),
+        CODEC_ID_AAC if track.delay.is_none() => start_s.map_or(Gaps::Lead(AAC_LEAD), Gaps::LeadSeconds),
         _ => Gaps::Decoder,
     };
     let decoder = symphonia::default::get_codecs()
@@ -186,11 +196,11 @@ fn open_decoder(format: &dyn FormatReader) -> Result<(u32, Box<dyn AudioDecoder>
     Ok((track.id, decoder, gaps))
 }
 
-fn unsupported(parameters: &AudioCodecParameters, error: &Error) -> AnalyzeError {
+fn unsupported(parameters: &AudioCodecParameters, why: &dyn std::fmt::Display) -> AnalyzeError {
     let channels = parameters.channels.as_ref().map_or(String::new(), |channels| format!(", {} channels", channels.count()));
     AnalyzeError::Unsupported {
-        found: format!("codec {}{channels}: {error}", parameters.codec),
-        expected: "MP3, AAC-LC with one or two channels, Vorbis, FLAC or PCM",
+        found: format!("codec {}{channels}: {why}", parameters.codec),
+        expected: "MP3, AAC-LC with one or two channels, Vorbis but in 5.1, FLAC or PCM",
     }
 }
 
@@ -277,6 +287,9 @@ impl<'a> Mixer<'a> {
         self.limit = (self.max_seconds * f64::from(rate)).round() as usize;
         self.limit_with_overhang = ((self.max_seconds + OVERHANG_S) * f64::from(rate)).round() as usize;
         self.overhang = vec![Vec::new(); channels];
+        if let Gaps::LeadSeconds(seconds) = self.gaps {
+            self.gaps = Gaps::Lead((seconds * f64::from(rate)).round() as usize);
+        }
         Ok(())
     }
 
@@ -284,7 +297,7 @@ impl<'a> Mixer<'a> {
     fn cut(&mut self, planes: &[&[f32]], packet: &Packet) {
         let frames = planes.iter().map(|plane| plane.len()).min().unwrap_or(0);
         let (from, to) = match &mut self.gaps {
-            Gaps::Decoder => (0, frames),
+            Gaps::Decoder | Gaps::LeadSeconds(_) => (0, frames),
             Gaps::Lead(left) => {
                 let from = frames.min(*left);
                 *left -= from;
@@ -320,6 +333,7 @@ impl<'a> Mixer<'a> {
             let planes: Vec<&[f32]> = self.overhang.iter().map(Vec::as_slice).collect();
             keep(self.sound, &planes);
         }
+        self.sound.loudness.finish();
     }
 }
 
@@ -340,40 +354,4 @@ fn keep(sound: &mut Sound, planes: &[&[f32]]) {
 /// Float formats can hold NaN, infinity and absurd values; one of them would spoil every figure of the clip.
 fn defined(x: f32) -> f32 {
     if x.abs() <= 1e6 { x } else { 0.0 }
-}
-
-/// Counts what is read, so that neither a lying header nor a huge file of noise costs more than the limit.
-struct Metered {
-    inner: Box<dyn MediaSource>,
-    left: u64,
-    exhausted: Arc<AtomicBool>,
-}
-
-impl Read for Metered {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 && !buffer.is_empty() {
-            self.exhausted.store(true, Ordering::Relaxed);
-            return Err(io::Error::other("read limit reached"));
-        }
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let got = self.inner.read(&mut buffer[..most])?;
-        self.left -= got as u64;
-        Ok(got)
-    }
-}
-
-impl Seek for Metered {
-    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(position)
-    }
-}
-
-impl MediaSource for Metered {
-    fn is_seekable(&self) -> bool {
-        self.inner.is_seekable()
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        self.inner.byte_len()
-    }
 }

@@ -1,11 +1,16 @@
 //! Key and mode: a profile of pitch classes from spectral peaks, compared with the profiles of the 24 keys.
 //!
-//! The pitch classes are collected as in Gómez 2006 (harmonic pitch class profile): interpolated peaks between 25 and 3500 Hz,
-//! each counting, with a falling weight, for the fundamentals whose harmonic it may be. The key profiles are `bgate` (Faraldo
-//! 2016), found on electronic and popular music with the faint classes gated.
+//! The method is the one of Essentia's `KeyExtractor` with its defaults. Pitch classes are collected as a harmonic pitch class
+//! profile (Gómez 2006) from the interpolated peaks between 25 and 3500 Hz of every window of 93 ms. The peaks are whitened
+//! first, each measured against the spectral envelope around it, so that loud bass and drums do not drown the melody. The key
+//! profiles are `bgate` (Faraldo 2016), found on electronic and popular music with the faint classes gated. One thing is left
+//! out: there, rumble that falls from below 25 Hz counts as a peak at the edge of the range, which is a C.
+
+use std::f32::consts::PI;
 
 use super::chroma::CLASSES;
-use super::stft::{BINS, Spectrogram, bin_hz};
+use super::stft::{Spectrogram, WINDOW, bin_hz};
+use super::whitening::Envelope;
 
 /// Tonics from C.
 const TONICS: [&str; CLASSES] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
@@ -17,11 +22,13 @@ const LOWEST_HZ: f64 = 25.0;
 const HIGHEST_HZ: f64 = 3_500.0;
 /// Peaks of a frame that count, the strongest.
 const PEAKS: usize = 60;
-/// Every fourth frame: keys change slowly, and windows then do not overlap.
+/// A peak is at least a tone of this amplitude.
+const LEAST_AMPLITUDE: f64 = 1e-4;
+/// Every fourth frame, so that windows do not overlap: keys change slowly.
 const STRIDE: usize = 4;
-/// Harmonics a peak may be, and how much less each counts.
-const HARMONICS: usize = 4;
-const DECAY: f64 = 0.6;
+/// What a peak may be the harmonic of: semitones down, octaves left out, and the weight. The first, second and fourth harmonic
+/// are the class itself, the third is a fifth and the fifth a third above it.
+const HARMONICS: [(f64, f64); 3] = [(0.0, 9.0), (7.019_550_008_653_875, 1.0), (3.863_137_138_648_355, 0.741_929_2)];
 /// Classes fainter than this part of the strongest are noise.
 const GATE: f64 = 0.2;
 
@@ -34,15 +41,21 @@ pub(super) struct Key {
     pub strength: f64,
 }
 
-/// The key of a clip, whose tuning deviates by `tuning` semitones from A = 440 Hz; `None` where nothing has a pitch.
-pub(super) fn estimate(spectrogram: &Spectrogram, tuning: f64) -> Option<Key> {
+/// The key of a clip; `None` where nothing has a pitch.
+pub(super) fn estimate(spectrogram: &Spectrogram) -> Option<Key> {
+    let mut envelope = Envelope::new(HIGHEST_HZ);
+    let mut peaks = Vec::new();
     let mut profile = [0.0; CLASSES];
     for power in spectrogram.power_frames().step_by(STRIDE) {
-        let frame = frame_profile(power, tuning);
-        let top = frame.iter().copied().fold(0.0, f64::max);
-        if top > 0.0 {
-            for (sum, x) in profile.iter_mut().zip(frame) {
-                *sum += x / top;
+        find_peaks(power, &mut peaks);
+        if peaks.is_empty() {
+            continue;
+        }
+        envelope.fit(power);
+        for &(hz, power) in &peaks {
+            let power = envelope.whiten(hz, power);
+            if power > 0.0 {
+                add(&mut profile, hz, power);
             }
         }
     }
@@ -76,45 +89,40 @@ fn correlation(profile: &[f64; CLASSES], shape: &[f64; CLASSES], tonic: usize) -
     if own * theirs > 0.0 { both / (own * theirs).sqrt() } else { 0.0 }
 }
 
-fn frame_profile(power: &[f32], tuning: f64) -> [f64; CLASSES] {
-    let mut profile = [0.0; CLASSES];
-    for (hz, magnitude) in peaks(power) {
-        for harmonic in 1..=HARMONICS {
-            let weight = DECAY.powi(harmonic as i32 - 1);
-            add(&mut profile, hz / harmonic as f64, tuning, weight * magnitude * magnitude);
-        }
-    }
-    profile
-}
-
-/// Adds to the classes within a semitone, with a squared cosine of the distance.
-fn add(profile: &mut [f64; CLASSES], hz: f64, tuning: f64, amount: f64) {
+/// Adds a peak to the nearest class of each tone it may belong to, less the farther it is from that class.
+fn add(profile: &mut [f64; CLASSES], hz: f64, power: f64) {
     // A is nine semitones above C.
-    let pitch = 12.0 * (hz / 440.0).log2() - tuning + 9.0;
-    let below = pitch.floor();
-    for class in [below, below + 1.0] {
-        let weight = (std::f64::consts::FRAC_PI_2 * (pitch - class)).cos();
-        profile[class.rem_euclid(12.0) as usize % CLASSES] += amount * weight * weight;
+    let pitch = 12.0 * (hz / 440.0).log2() + 9.0;
+    for (semitones, weight) in HARMONICS {
+        let root = pitch - semitones;
+        let class = (root + 0.5).floor();
+        profile[(class as i32).rem_euclid(CLASSES as i32) as usize] +=
+            weight * power * f64::from((PI * (root - class) as f32).cos());
     }
 }
 
-/// Interpolated frequency and magnitude of the strongest local maxima.
-fn peaks(power: &[f32]) -> Vec<(f64, f64)> {
-    let first = (LOWEST_HZ / bin_hz(1)).ceil() as usize;
-    let last = ((HIGHEST_HZ / bin_hz(1)) as usize).min(BINS - 2);
-    let mut found: Vec<(f64, f64)> = Vec::new();
-    for bin in first..=last {
-        let [before, here, after] = [power[bin - 1], power[bin], power[bin + 1]].map(|p| f64::from(p).max(1e-20).ln());
-        if here <= before || here < after || power[bin] < 1e-8 {
+/// Interpolated frequency and power of the strongest local maxima, in no order.
+fn find_peaks(power: &[f32], found: &mut Vec<(f64, f64)>) {
+    let (first, last) = ((LOWEST_HZ / bin_hz(1)).ceil() as usize, (HIGHEST_HZ / bin_hz(1)) as usize);
+    // A tone of amplitude 1 has a quarter of the window's length as its magnitude.
+    let least = (LEAST_AMPLITUDE * WINDOW as f64 / 4.0).powi(2) as f32;
+    found.clear();
+    let Some(range) = power.get(first - 1..last + 2) else { return };
+    for (bin, around) in (first..).zip(range.windows(3)) {
+        let &[before, here, after] = around else { continue };
+        if here <= before || here < after || here <= least {
             continue;
         }
-        let curve = before - 2.0 * here + after;
-        let shift = if curve < 0.0 { 0.5 * (before - after) / curve } else { 0.0 };
-        found.push((bin_hz(1) * (bin as f64 + shift), (0.5 * (here - 0.25 * (before - after) * shift)).exp()));
+        let [before, here, after] = [before, here, after].map(|power| f64::from(power).sqrt());
+        let shift = 0.5 * (before - after) / (before - 2.0 * here + after);
+        let magnitude = here - 0.25 * (before - after) * shift;
+        found.push((bin_hz(1) * (bin as f64 + shift), magnitude * magnitude));
     }
-    found.sort_by(|a, b| b.1.total_cmp(&a.1));
-    found.truncate(PEAKS);
-    found
+    found.retain(|(hz, _)| (LOWEST_HZ..=HIGHEST_HZ).contains(hz));
+    if found.len() > PEAKS {
+        found.select_nth_unstable_by(PEAKS, |a, b| b.1.total_cmp(&a.1));
+        found.truncate(PEAKS);
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,28 @@
 //! Loudness after EBU R128: integrated loudness (ITU-R BS.1770-4) and loudness range (EBU Tech 3342).
 //!
 //! Fed with the channels as they are decoded, before the mix to mono: antiphase stereo is silent in mono but loud in a room.
+//!
+//! Equal to libebur128 within 0.001 LU, and to the standard's own coefficients at 48 kHz within 0.004 LU. Essentia's
+//! `LoudnessEBUR128` answers up to 0.3 LU less at 44.1 kHz, the more the brighter the music.
 
 use std::f64::consts::PI;
+
+use super::simd::{Lanes, widest};
 
 /// Gating blocks are 400 ms long and start every 100 ms; short-term windows are 3 s long.
 const STEPS_PER_BLOCK: usize = 4;
 const STEPS_PER_SHORT_TERM: usize = 30;
 const ABSOLUTE_GATE_LUFS: f64 = -70.0;
+
+/// A recursive filter waits for its own last output. So this many stretches of a channel are filtered side by side, each a run
+/// of steps, and each after a run-in over the samples before it.
+const WIDTH: usize = 8;
+const STEPS_PER_LANE: usize = 4;
+const BATCH_STEPS: usize = WIDTH * STEPS_PER_LANE;
+/// The high-pass forgets by e^-1 in 4.2 ms: after this run-in, what it started from is 110 dB down.
+const RUN_IN_S: f64 = 0.06;
+/// Squares are summed in single precision over this many samples.
+const SUMMED: usize = 64;
 
 /// Accumulates the K-weighted energy of 100 ms steps.
 #[derive(Debug, Default)]
@@ -15,7 +30,7 @@ pub(super) struct LoudnessMeter {
     channels: Vec<Channel>,
     coefficients: KWeighting,
     step_len: usize,
-    in_step: usize,
+    run_in: usize,
     /// Channel-weighted mean square of each complete 100 ms step.
     steps: Vec<f64>,
 }
@@ -23,8 +38,8 @@ pub(super) struct LoudnessMeter {
 #[derive(Debug, Default, Clone)]
 struct Channel {
     weight: f64,
-    state: [f64; 4],
-    energy: f64,
+    /// The run-in, then what is not measured yet.
+    waiting: Vec<f32>,
 }
 
 /// The two second-order sections of BS.1770: the head's high shelf, then the revised low-frequency B weighting.
@@ -57,60 +72,57 @@ impl KWeighting {
     }
 }
 
-/// One sample through one section, transposed direct form II.
-#[inline(always)]
-fn section(x: f64, [b0, b1, b2, a1, a2]: [f64; 5], s1: &mut f64, s2: &mut f64) -> f64 {
-    let y = b0 * x + *s1;
-    *s1 = (b1 * x + *s2) - a1 * y;
-    *s2 = b2 * x - a2 * y;
-    y
-}
-
 impl LoudnessMeter {
     pub(super) fn reset(&mut self, rate: u32, channels: usize) {
         self.coefficients = KWeighting::new(f64::from(rate));
-        self.channels = (0..channels).map(|index| Channel { weight: weight(index, channels), ..Channel::default() }).collect();
         self.step_len = (rate as usize).div_ceil(10).max(1);
-        self.in_step = 0;
+        self.run_in = (RUN_IN_S * f64::from(rate)).ceil() as usize;
+        self.channels.resize_with(channels, Channel::default);
+        for (index, channel) in self.channels.iter_mut().enumerate() {
+            channel.weight = weight(index, channels);
+            channel.waiting.clear();
+            channel.waiting.resize(self.run_in, 0.0);
+        }
         self.steps.clear();
     }
 
     /// Adds frames, one plane a channel.
     pub(super) fn add(&mut self, planes: &[&[f32]]) {
         let frames = planes.iter().map(|plane| plane.len()).min().unwrap_or(0);
+        let batch = self.run_in + BATCH_STEPS * self.step_len;
         let mut from = 0;
         while from < frames {
-            let to = frames.min(from + self.step_len - self.in_step);
-            self.filter(planes, from, to);
-            self.in_step += to - from;
+            let room = batch - self.channels.first().map_or(0, |channel| channel.waiting.len());
+            let to = frames.min(from + room);
+            for (channel, plane) in self.channels.iter_mut().zip(planes) {
+                channel.waiting.extend(plane[from..to].iter().map(|&x| finite(x)));
+            }
+            if to - from == room {
+                self.measure(BATCH_STEPS);
+            }
             from = to;
-            if self.in_step == self.step_len {
-                self.close_step();
-            }
         }
     }
 
-    fn filter(&mut self, planes: &[&[f32]], from: usize, to: usize) {
-        if let ([left, right], [left_plane, right_plane]) = (self.channels.as_mut_slice(), planes) {
-            filter_pair(left, right, &left_plane[from..to], &right_plane[from..to], &self.coefficients);
-            return;
-        }
-        for (channel, plane) in self.channels.iter_mut().zip(planes) {
-            filter_one(channel, &plane[from..to], &self.coefficients);
+    /// Measures what is waiting. A step that is not complete does not count.
+    pub(super) fn finish(&mut self) {
+        let waiting = self.channels.first().map_or(0, |channel| channel.waiting.len());
+        if let Some(steps) = waiting.saturating_sub(self.run_in).checked_div(self.step_len) {
+            self.measure(steps);
         }
     }
 
-    fn close_step(&mut self) {
-        let mean_square: f64 = self.channels.iter_mut().map(|c| c.weight * std::mem::take(&mut c.energy)).sum();
-        self.steps.push(mean_square / self.step_len as f64);
-        self.in_step = 0;
+    fn measure(&mut self, steps: usize) {
+        let first = self.steps.len();
+        self.steps.resize(first + steps, 0.0);
         for channel in &mut self.channels {
-            // Denormals after digital silence would slow the filter down a hundredfold.
-            for state in &mut channel.state {
-                if state.abs() < 1e-30 {
-                    *state = 0.0;
-                }
+            if channel.weight > 0.0 {
+                let scale = channel.weight / self.step_len as f64;
+                let samples = channel.waiting.as_slice();
+                let (run_in, step_len, weighting) = (self.run_in, self.step_len, self.coefficients);
+                widest(Stretch { samples, run_in, step_len, weighting, scale, energies: &mut self.steps[first..] });
             }
+            channel.waiting.drain(..steps * self.step_len);
         }
     }
 
@@ -134,38 +146,109 @@ impl LoudnessMeter {
     }
 }
 
-fn filter_one(channel: &mut Channel, samples: &[f32], k: &KWeighting) {
-    let [mut a, mut b, mut c, mut d] = channel.state;
-    let mut energy = 0.0;
-    for &x in samples {
-        let shelved = section(finite(x), k.shelf, &mut a, &mut b);
-        let y = section(shelved, k.highpass, &mut c, &mut d);
-        energy += y * y;
-    }
-    channel.state = [a, b, c, d];
-    channel.energy += energy;
+/// A run-in and then some steps of one channel, whose energies are to be added, scaled.
+struct Stretch<'a> {
+    samples: &'a [f32],
+    run_in: usize,
+    step_len: usize,
+    weighting: KWeighting,
+    scale: f64,
+    energies: &'a mut [f64],
 }
 
-/// Both channels in step, so that the two chains of dependent operations overlap.
-fn filter_pair(left: &mut Channel, right: &mut Channel, l: &[f32], r: &[f32], k: &KWeighting) {
-    let [mut la, mut lb, mut lc, mut ld] = left.state;
-    let [mut ra, mut rb, mut rc, mut rd] = right.state;
-    let mut energy = [0.0; 2];
-    for (&x, &z) in l.iter().zip(r) {
-        let shelved = [section(finite(x), k.shelf, &mut la, &mut lb), section(finite(z), k.shelf, &mut ra, &mut rb)];
-        let y = [section(shelved[0], k.highpass, &mut lc, &mut ld), section(shelved[1], k.highpass, &mut rc, &mut rd)];
-        energy[0] += y[0] * y[0];
-        energy[1] += y[1] * y[1];
+impl Lanes for Stretch<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let steps_per_lane = self.energies.len().div_ceil(WIDTH);
+        let lane_len = steps_per_lane * self.step_len;
+        let lanes: [&[f32]; WIDTH] = std::array::from_fn(|lane| self.samples.get(lane * lane_len..).unwrap_or(&[]));
+        let mut filter = Filter::new(&self.weighting);
+        for piece in (0..self.run_in).step_by(SUMMED) {
+            filter.energy(&lanes, piece..self.run_in.min(piece + SUMMED));
+        }
+        for step in 0..steps_per_lane {
+            let mut sums = [0.0f64; WIDTH];
+            let (from, to) = (self.run_in + step * self.step_len, self.run_in + (step + 1) * self.step_len);
+            for piece in (from..to).step_by(SUMMED) {
+                let energy = filter.energy(&lanes, piece..to.min(piece + SUMMED));
+                sums.iter_mut().zip(energy).for_each(|(sum, x)| *sum += f64::from(x));
+            }
+            for (lane, sum) in sums.iter().enumerate() {
+                if let Some(energy) = self.energies.get_mut(lane * steps_per_lane + step) {
+                    *energy += sum * self.scale;
+                }
+            }
+        }
     }
-    left.state = [la, lb, lc, ld];
-    right.state = [ra, rb, rc, rd];
-    left.energy += energy[0];
-    right.energy += energy[1];
+}
+
+/// Both sections over all lanes: direct form I, whose state is the signal itself, so that single precision is enough.
+struct Filter {
+    weighting: KWeighting32,
+    x: [[f32; WIDTH]; 2],
+    shelved: [[f32; WIDTH]; 2],
+    y: [[f32; WIDTH]; 2],
+}
+
+struct KWeighting32 {
+    shelf: [f32; 5],
+    highpass: [f32; 5],
+}
+
+impl Filter {
+    fn new(weighting: &KWeighting) -> Self {
+        let weighting =
+            KWeighting32 { shelf: weighting.shelf.map(|x| x as f32), highpass: weighting.highpass.map(|x| x as f32) };
+        let rest = [[0.0; WIDTH]; 2];
+        Filter { weighting, x: rest, shelved: rest, y: rest }
+    }
+
+    /// Filters this range of every lane, [`SUMMED`] samples at most, and returns the energies. A lane that ends goes on in silence.
+    #[inline(always)]
+    fn energy(&mut self, lanes: &[&[f32]; WIDTH], range: std::ops::Range<usize>) -> [f32; WIDTH] {
+        let mut energies = [0.0f32; WIDTH];
+        let KWeighting32 { shelf, highpass } = self.weighting;
+        let (mut x, mut shelved, mut y) = (self.x, self.shelved, self.y);
+        let pieces = transposed(lanes, range.start);
+        for now in &pieces[..range.len().min(SUMMED)] {
+            let between = section(&shelf, now, &x, &shelved);
+            x = [*now, x[0]];
+            let out = section(&highpass, &between, &shelved, &y);
+            shelved = [between, shelved[0]];
+            y = [out, y[0]];
+            for lane in 0..WIDTH {
+                energies[lane] += out[lane] * out[lane];
+            }
+        }
+        (self.x, self.shelved, self.y) = (x, shelved, y);
+        energies
+    }
+}
+
+/// The next samples of every lane, one after the other.
+#[inline(always)]
+fn transposed(lanes: &[&[f32]; WIDTH], from: usize) -> [[f32; WIDTH]; SUMMED] {
+    let mut rows = [[0.0; WIDTH]; SUMMED];
+    for (lane, samples) in lanes.iter().enumerate() {
+        for (row, &x) in rows.iter_mut().zip(samples.get(from..).unwrap_or(&[])) {
+            row[lane] = x;
+        }
+    }
+    rows
+}
+
+/// One sample of every lane through a second-order section: input now, the last two inputs, the last two outputs.
+#[inline(always)]
+fn section(k: &[f32; 5], now: &[f32; WIDTH], x: &[[f32; WIDTH]; 2], y: &[[f32; WIDTH]; 2]) -> [f32; WIDTH] {
+    let &[b0, b1, b2, a1, a2] = k;
+    std::array::from_fn(|i| (b0 * now[i] + b1 * x[0][i] + b2 * x[1][i] - a2 * y[1][i]) - a1 * y[0][i])
 }
 
 #[inline(always)]
-fn finite(x: f32) -> f64 {
-    f64::from(if x.abs() <= 1e6 { x } else { 0.0 })
+fn finite(x: f32) -> f32 {
+    if x.abs() <= 1e6 { x } else { 0.0 }
 }
 
 /// BS.1770 weights: surround channels 1.41, the low-frequency channel none. Order as in WAV: L R C LFE Ls Rs.

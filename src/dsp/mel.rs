@@ -5,6 +5,7 @@
 use std::f64::consts::PI;
 
 use super::resample::ANALYSIS_RATE;
+use super::simd::{Lanes, widest};
 use super::stft::{BINS, Spectrogram, bin_hz};
 
 /// Bands of the filter bank.
@@ -14,15 +15,21 @@ const COEFFICIENTS: usize = 20;
 const DYNAMIC_RANGE_DB: f32 = 80.0;
 const LEAST_POWER: f32 = 1e-10;
 
-/// Decibels of each band, frame after frame, [`BANDS`] values each.
+/// Power of each band and its decibels, frame after frame, [`BANDS`] values each.
 #[derive(Debug, Default)]
 pub(super) struct MelSpectrogram {
+    pub power: Vec<f32>,
     pub decibels: Vec<f32>,
 }
 
 impl MelSpectrogram {
+    /// Decibels.
     pub(super) fn frames(&self) -> impl ExactSizeIterator<Item = &[f32; BANDS]> {
         self.decibels.as_chunks::<BANDS>().0.iter()
+    }
+
+    pub(super) fn power_frames(&self) -> impl ExactSizeIterator<Item = &[f32; BANDS]> {
+        self.power.as_chunks::<BANDS>().0.iter()
     }
 }
 
@@ -49,18 +56,11 @@ impl MelBank {
 
     /// Fills `out` with the decibels of all frames, floored relative to the loudest.
     pub(super) fn apply(&self, spectrogram: &Spectrogram, out: &mut MelSpectrogram) {
-        out.decibels.resize(spectrogram.frames() * BANDS, 0.0);
-        let mut loudest = LEAST_POWER;
-        for (power, row) in spectrogram.power_frames().zip(out.decibels.as_chunks_mut::<BANDS>().0) {
-            for (cell, (first, weights)) in row.iter_mut().zip(&self.bands) {
-                *cell = dot(&power[*first..*first + weights.len()], weights).max(LEAST_POWER);
-                loudest = loudest.max(*cell);
-            }
-        }
-        let floor = 10.0 * loudest.log10() - DYNAMIC_RANGE_DB;
-        for cell in &mut out.decibels {
-            *cell = (10.0 * cell.log10()).max(floor);
-        }
+        out.power.resize(spectrogram.frames() * BANDS, 0.0);
+        out.decibels.resize(out.power.len(), 0.0);
+        let loudest = widest(Collect { bands: &self.bands, spectrogram, out: &mut out.power });
+        let floor = loudest * 10f32.powf(-DYNAMIC_RANGE_DB / 10.0);
+        widest(ToDecibels { power: &mut out.power, least: floor.max(LEAST_POWER), decibels: &mut out.decibels });
     }
 
     /// Mean over frames of the cepstral coefficients. The transform is linear, so the mean may be taken first.
@@ -76,6 +76,64 @@ impl MelBank {
     }
 }
 
+/// Fills in the power of each band and returns the greatest.
+struct Collect<'a> {
+    bands: &'a [(usize, Vec<f32>)],
+    spectrogram: &'a Spectrogram,
+    out: &'a mut [f32],
+}
+
+impl Lanes for Collect<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self) -> f32 {
+        let mut loudest = LEAST_POWER;
+        for (power, row) in self.spectrogram.power_frames().zip(self.out.as_chunks_mut::<BANDS>().0) {
+            for (cell, (first, weights)) in row.iter_mut().zip(self.bands) {
+                *cell = dot(&power[*first..*first + weights.len()], weights).max(LEAST_POWER);
+                loudest = if *cell > loudest { *cell } else { loudest };
+            }
+        }
+        loudest
+    }
+}
+
+/// Raises every power to the least, and takes the decibels.
+struct ToDecibels<'a> {
+    power: &'a mut [f32],
+    least: f32,
+    decibels: &'a mut [f32],
+}
+
+impl Lanes for ToDecibels<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (decibels, power) in self.decibels.iter_mut().zip(self.power) {
+            *power = if *power > self.least { *power } else { self.least };
+            *decibels = decibels_of(*power);
+        }
+    }
+}
+
+/// `10 log10(x)` of a positive normal number, to a unit or two in the last place. The library's logarithm does not vectorise.
+#[inline(always)]
+fn decibels_of(x: f32) -> f32 {
+    const OCTAVE_DB: f32 = 3.010_3;
+    const NEPER_DB: f32 = 4.342_944_8;
+    // Mantissa between sqrt(1/2) and sqrt(2): the logarithm of what is near 1 is a short series in (m - 1) / (m + 1).
+    let bits = x.to_bits().wrapping_sub(std::f32::consts::FRAC_1_SQRT_2.to_bits());
+    let exponent = (bits as i32) >> 23;
+    let m = f32::from_bits(x.to_bits().wrapping_sub((exponent << 23) as u32));
+    let t = (m - 1.0) / (m + 1.0);
+    let s = t * t;
+    let series = t * (2.0 + s * (2.0 / 3.0 + s * (2.0 / 5.0 + s * (2.0 / 7.0 + s * (2.0 / 9.0)))));
+    exponent as f32 * OCTAVE_DB + series * NEPER_DB
+}
+
+#[inline(always)]
 fn dot(power: &[f32], weights: &[f32]) -> f32 {
     let (power_fours, power_rest) = power.as_chunks::<4>();
     let (weight_fours, weight_rest) = weights.as_chunks::<4>();
@@ -104,4 +162,18 @@ fn hz_to_mel(hz: f64) -> f64 {
 
 fn mel_to_hz(mel: f64) -> f64 {
     if mel < 15.0 { mel * 200.0 / 3.0 } else { 1_000.0 * (6.4f64.ln() * (mel - 15.0) / 27.0).exp() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decibels_are_those_of_the_library() {
+        for i in 0..100_000u32 {
+            let x = f32::from_bits(1e-10f32.to_bits() + i * 9_000);
+            let exact = 10.0 * f64::from(x).log10();
+            assert!((f64::from(decibels_of(x)) - exact).abs() <= 5e-6 + 2e-7 * exact.abs(), "{x}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! bytes -> decode (symphonia, gapless, head only) -> mono + loudness (EBU R128)
 //!       -> resample to 22050 Hz -> RMS, zero crossings
-//!       -> one STFT -> centroid, bandwidth, rolloff, flatness, contrast, chroma -> key
+//!       -> one STFT -> centroid, bandwidth, rolloff, flatness, contrast, chroma, key
 //!                   -> mel decibels -> MFCC, onset strength -> tempo, beats
 //!                   -> two running medians -> harmonic and percussive energy
 //! ```
@@ -18,6 +18,7 @@ mod chroma;
 mod contrast;
 mod danceability;
 mod decode;
+mod edit_list;
 mod error;
 mod hpss;
 mod key;
@@ -26,9 +27,11 @@ mod limits;
 mod loudness;
 mod median;
 mod mel;
+mod metered;
 mod onset;
 mod portrait;
 mod resample;
+mod simd;
 mod spectral;
 #[doc(hidden)]
 pub mod steps;
@@ -36,6 +39,7 @@ mod stft;
 mod tempo;
 mod tempo_model;
 mod tempo_reference;
+mod whitening;
 
 pub use analysis::Analysis;
 pub use analyzer::Analyzer;
@@ -47,4 +51,4 @@ pub use resample::ANALYSIS_RATE;
 pub use symphonia::core::io::MediaSource;
 
 /// Version of the analysis. What was stored by a lower one is analysed again.
-pub const FEATURES_VERSION: u32 = 1;
+pub const FEATURES_VERSION: u32 = 2;

@@ -1,24 +1,27 @@
 //! Band-limited resampling to the analysis rate by overlap-save in the frequency domain.
 //!
-//! The filter is a Kaiser-windowed sinc with the band edges of soxr's HQ quality, which the reference uses: flat to 91.4 % of
-//! the lower Nyquist frequency, -6 dB in the middle of the transition, some -125 dB beyond. Its zero-phase spectrum is real,
-//! so that filtering, decimation and delay compensation are one multiplication and a shorter inverse transform.
+//! The filter is the Kaiser-windowed sinc of soxr's HQ quality, which the reference uses: flat to 91.4 % of the lower Nyquist
+//! frequency, -6 dB in the middle of the transition, some -125 dB beyond. Its zero-phase spectrum is real, so that filtering,
+//! decimation and delay compensation are one multiplication and a shorter inverse transform.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use realfft::num_complex::Complex64;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use rustfft::num_complex::Complex64;
+use rustfft::{Fft, FftPlanner};
 
 /// The rate that all analysis happens at, as in the reference.
 pub const ANALYSIS_RATE: u32 = 22_050;
 
-/// Edges of the transition band as parts of the lower Nyquist frequency (soxr HQ: 1 - 0.05 / to_3dB(120.4 dB)).
-const PASS_EDGE: f64 = 0.913_63;
-const STOP_EDGE: f64 = 1.0;
-const STOP_BAND_DB: f64 = 126.0;
+/// The filter is -6 dB here, as part of the lower Nyquist frequency, and nothing from that frequency on.
+const CUTOFF: f64 = 0.956_872;
+/// Shape of the Kaiser window for a stop band of -126 dB, and the taps this takes in a transition of 1. The reference halves a
+/// rate in one stage; other ratios take it several, which together are a little steeper (as measured).
+const KAISER_BETA: f64 = 13.040_1;
+const TAPS_PER_TRANSITION: f64 = 8.42;
+const TAPS_PER_TRANSITION_HALVING: f64 = 8.302_3;
 /// Blocks of about this many input samples: larger ones leave the cache, smaller ones waste more on their overlap.
-const BLOCK: usize = 8_192;
+const BLOCK: usize = 4_096;
 
 /// Resamples whole clips; keeps filter and FFT plans for the last rate seen.
 #[derive(Default)]
@@ -28,17 +31,16 @@ pub(super) struct Resampler {
 
 struct Plan {
     rate: u32,
-    forward: Arc<dyn RealToComplex<f64>>,
-    inverse: Arc<dyn ComplexToReal<f64>>,
-    /// Zero-phase frequency response over the shared bins, scaled for the round trip.
+    forward: Arc<dyn Fft<f64>>,
+    inverse: Arc<dyn Fft<f64>>,
+    /// Zero-phase frequency response from 0 Hz to the lower Nyquist frequency, scaled for the round trip.
     response: Vec<f64>,
     /// Samples dropped on each side of a block, at the input and at the output rate.
     edge_in: usize,
     edge_out: usize,
-    block_in: Vec<f64>,
-    spectrum_in: Vec<Complex64>,
-    spectrum_out: Vec<Complex64>,
-    block_out: Vec<f64>,
+    /// Two blocks at a time, one as the imaginary part: the filter is real, so they do not mix.
+    blocks_in: Vec<Complex64>,
+    blocks_out: Vec<Complex64>,
     scratch: Vec<Complex64>,
 }
 
@@ -69,81 +71,88 @@ impl Plan {
         let edge_in = half.div_ceil(down) * down;
         let multiple = BLOCK.max(4 * edge_in).div_ceil(2 * down) * 2;
         let (len_in, len_out) = (down * multiple, up * multiple);
-        let mut planner = RealFftPlanner::new();
+        let mut planner = FftPlanner::new();
         let (forward, inverse) = (planner.plan_fft_forward(len_in), planner.plan_fft_inverse(len_out));
-        let mut block_in = vec![0.0; len_in];
-        let mut spectrum_in = forward.make_output_vec();
-        let spectrum_out = inverse.make_input_vec();
-        let scratch_len = forward.get_scratch_len().max(inverse.get_scratch_len());
-        let mut scratch = vec![Complex64::default(); scratch_len];
+        let mut scratch = vec![Complex64::default(); forward.get_inplace_scratch_len().max(inverse.get_inplace_scratch_len())];
+        let mut blocks_in = vec![Complex64::default(); len_in];
         for (lag, &tap) in kernel.iter().enumerate() {
-            block_in[lag] = tap;
-            block_in[(len_in - lag) % len_in] = tap;
+            blocks_in[lag].re = tap;
+            blocks_in[(len_in - lag) % len_in].re = tap;
         }
-        // Cannot fail: every buffer was made by the plan itself.
-        let _ = forward.process_with_scratch(&mut block_in, &mut spectrum_in, &mut scratch[..forward.get_scratch_len()]);
-        let scale = 1.0 / len_in as f64;
-        let response = spectrum_in.iter().take(spectrum_out.len()).map(|bin| bin.re * scale).collect();
-        let (edge_out, block_out) = (edge_in / down * up, vec![0.0; len_out]);
-        Plan { rate, forward, inverse, response, edge_in, edge_out, block_in, spectrum_in, spectrum_out, block_out, scratch }
+        forward.process_with_scratch(&mut blocks_in, &mut scratch);
+        let response = blocks_in[..len_in.min(len_out) / 2].iter().map(|bin| bin.re / len_in as f64).collect();
+        let (edge_out, blocks_out) = (edge_in / down * up, vec![Complex64::default(); len_out]);
+        Plan { rate, forward, inverse, response, edge_in, edge_out, blocks_in, blocks_out, scratch }
     }
 
     fn run(&mut self, input: &[f32], output: &mut Vec<f32>) {
         let wanted = (input.len() as u64 * u64::from(ANALYSIS_RATE)).div_ceil(u64::from(self.rate)) as usize;
         output.reserve(wanted);
-        let step = self.block_in.len() - 2 * self.edge_in;
+        let step = self.blocks_in.len() - 2 * self.edge_in;
         let mut at = 0;
         while output.len() < wanted {
-            self.filter_block(input, at);
-            let valid = &self.block_out[self.edge_out..self.block_out.len() - self.edge_out];
-            output.extend(valid.iter().take(wanted - output.len()).map(|&x| x as f32));
-            at += step;
+            self.filter_blocks(input, [at, at + step]);
+            let valid = &self.blocks_out[self.edge_out..self.blocks_out.len() - self.edge_out];
+            output.extend(valid.iter().take(wanted - output.len()).map(|x| x.re as f32));
+            output.extend(valid.iter().take(wanted - output.len()).map(|x| x.im as f32));
+            at += 2 * step;
         }
         self.restore_silence(input, output);
     }
 
     /// A transform spreads rounding noise over its whole block. Digital silence stays silence: where nothing lies under the
-    /// kernel, nothing comes out, and crossings and spectrum are not those of noise at -250 dB.
+    /// kernel, nothing comes out, and crossings and spectrum are not those of noise at -250 dB. The reference, in single
+    /// precision, counts the crossings of that noise near every sound: clicks between silence have more crossings there.
     fn restore_silence(&self, input: &[f32], output: &mut [f32]) {
+        // Shorter silence leaves something under the kernel everywhere, so that a look now and then finds all that counts.
+        let stride = self.edge_in.max(1);
         let scale = f64::from(ANALYSIS_RATE) / f64::from(self.rate);
-        let mut from = 0;
-        for run in input.chunk_by(|a, b| is_silent(*a) == is_silent(*b)) {
-            let to = from + run.len();
+        let mut at = 0;
+        while let Some(&x) = input.get(at) {
+            if !is_silent(x) {
+                at += stride;
+                continue;
+            }
+            let from = at - input[..at].iter().rev().take_while(|x| is_silent(**x)).count();
+            let to = at + input[at..].iter().take_while(|x| is_silent(**x)).count();
             // Silence goes on beyond both ends of the clip.
             let first = if from == 0 { 0 } else { from + self.edge_in };
             let last = if to == input.len() { to } else { to.saturating_sub(self.edge_in) };
-            if first < last && is_silent(run[0]) {
+            if first < last {
                 let end = ((last as f64 * scale) as usize).min(output.len());
                 let start = ((first as f64 * scale).ceil() as usize).min(end);
                 output[start..end].fill(0.0);
             }
-            from = to;
+            at = to + 1;
         }
     }
 
-    /// Filters the block whose valid part begins at `at`; silence surrounds the clip.
-    fn filter_block(&mut self, input: &[f32], at: usize) {
-        let before = self.edge_in.saturating_sub(at).min(self.block_in.len());
-        let from = (at + before).saturating_sub(self.edge_in).min(input.len());
-        let copied = (self.block_in.len() - before).min(input.len() - from);
-        self.block_in[..before].fill(0.0);
-        for (to, &x) in self.block_in[before..before + copied].iter_mut().zip(&input[from..from + copied]) {
-            *to = f64::from(x);
+    /// Filters the blocks whose valid parts begin at `starts`; silence surrounds the clip.
+    fn filter_blocks(&mut self, input: &[f32], starts: [usize; 2]) {
+        let len_in = self.blocks_in.len();
+        let [real, imaginary] = starts.map(|at| {
+            let before = self.edge_in.saturating_sub(at);
+            let from = (at + before).saturating_sub(self.edge_in).min(input.len());
+            (before, &input[from..input.len().min(from + len_in - before)])
+        });
+        self.blocks_in.fill(Complex64::default());
+        for (to, &x) in self.blocks_in[real.0..].iter_mut().zip(real.1) {
+            to.re = f64::from(x);
         }
-        self.block_in[before + copied..].fill(0.0);
-        let (forward, inverse) = (&self.forward, &self.inverse);
-        let scratch = &mut self.scratch[..forward.get_scratch_len()];
-        let _ = forward.process_with_scratch(&mut self.block_in, &mut self.spectrum_in, scratch);
-        self.spectrum_out.fill(Complex64::default());
-        for ((to, from), gain) in self.spectrum_out.iter_mut().zip(&self.spectrum_in).zip(&self.response) {
+        for (to, &x) in self.blocks_in[imaginary.0..].iter_mut().zip(imaginary.1) {
+            to.im = f64::from(x);
+        }
+        self.forward.process_with_scratch(&mut self.blocks_in, &mut self.scratch);
+        // Bins from 0 Hz upwards at the head, from -0 Hz downwards at the tail.
+        self.blocks_out.fill(Complex64::default());
+        for ((to, from), gain) in self.blocks_out.iter_mut().zip(&self.blocks_in).zip(&self.response) {
             *to = from * gain;
         }
-        // A real signal has real first and last bins; the transform insists on it.
-        for end in [0, self.spectrum_out.len() - 1] {
-            self.spectrum_out[end].im = 0.0;
+        let below = self.blocks_out.iter_mut().rev().zip(self.blocks_in.iter().rev());
+        for ((to, from), gain) in below.zip(&self.response[1..]) {
+            *to = from * gain;
         }
-        let scratch = &mut self.scratch[..inverse.get_scratch_len()];
-        let _ = inverse.process_with_scratch(&mut self.spectrum_out, &mut self.block_out, scratch);
+        self.inverse.process_with_scratch(&mut self.blocks_out, &mut self.scratch);
     }
 }
 
@@ -153,16 +162,17 @@ fn is_silent(x: f32) -> bool {
 
 /// The right half, tap 0 first, of the symmetric low-pass kernel at the input rate.
 fn low_pass(rate: f64) -> Vec<f64> {
-    let nyquist = rate.min(f64::from(ANALYSIS_RATE)) / 2.0;
-    let cutoff = (PASS_EDGE + STOP_EDGE) / 2.0 * nyquist / rate;
-    let width = 2.0 * PI * (STOP_EDGE - PASS_EDGE) * nyquist / rate;
-    let half = ((STOP_BAND_DB - 7.95) / (2.285 * width) / 2.0).ceil();
-    let beta = 0.1102 * (STOP_BAND_DB - 8.7);
+    let nyquist = rate.min(f64::from(ANALYSIS_RATE)) / rate;
+    let (cutoff, transition) = (CUTOFF * nyquist, (1.0 - CUTOFF) * nyquist);
+    // As the reference, which rounds up to whole groups of four taps and one in the middle.
+    let is_halving = rate == f64::from(2 * ANALYSIS_RATE);
+    let taps_per_transition = if is_halving { TAPS_PER_TRANSITION_HALVING } else { TAPS_PER_TRANSITION };
+    let half = ((taps_per_transition / transition + 3.0).ceil() / 4.0).floor() * 2.0;
     let taps: Vec<f64> = (0..=half as usize)
         .map(|n| {
             let n = n as f64;
-            let sinc = if n == 0.0 { 2.0 * cutoff } else { (2.0 * PI * cutoff * n).sin() / (PI * n) };
-            sinc * bessel_i0(beta * (1.0 - (n / (half + 1.0)).powi(2)).sqrt())
+            let sinc = if n == 0.0 { cutoff } else { (PI * cutoff * n).sin() / (PI * n) };
+            sinc * bessel_i0(KAISER_BETA * (1.0 - (n / (half + 0.5)).powi(2)).sqrt())
         })
         .collect();
     let sum = taps.iter().sum::<f64>() * 2.0 - taps[0];

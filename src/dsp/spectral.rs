@@ -3,9 +3,11 @@
 //! All four come from one pass over a frame in chunks of 64 bins: moments within a chunk are taken in single precision around
 //! its own middle and put together in double precision, and the chunk sums find the rolloff without a second pass.
 
+use super::simd::{Lanes, widest};
 use super::stft::{BINS, Spectrogram, bin_hz};
 
 const CHUNK: usize = 64;
+const WIDTH: usize = 8;
 /// Part of the magnitude that lies below the rolloff.
 const ROLLOFF: f64 = 0.85;
 const LEAST_POWER: f32 = 1e-10;
@@ -21,15 +23,7 @@ pub(super) struct Shape {
 
 /// Measures every frame and averages. A silent frame has centroid, bandwidth and rolloff 0 and flatness 1.
 pub(super) fn mean_shape(spectrogram: &Spectrogram) -> Shape {
-    let mut magnitudes = vec![0.0f32; BINS];
-    let mut sum = Shape::default();
-    for power in spectrogram.power_frames() {
-        let frame = frame_shape(power, &mut magnitudes);
-        sum.centroid += frame.centroid;
-        sum.bandwidth += frame.bandwidth;
-        sum.rolloff += frame.rolloff;
-        sum.flatness += frame.flatness;
-    }
+    let sum = widest(SumOfShapes(spectrogram));
     let scale = 1.0 / spectrogram.frames().max(1) as f64;
     Shape {
         centroid: sum.centroid * scale,
@@ -39,6 +33,27 @@ pub(super) fn mean_shape(spectrogram: &Spectrogram) -> Shape {
     }
 }
 
+struct SumOfShapes<'a>(&'a Spectrogram);
+
+impl Lanes for SumOfShapes<'_> {
+    type Output = Shape;
+
+    #[inline(always)]
+    fn run(self) -> Shape {
+        let mut magnitudes = vec![0.0f32; BINS];
+        let mut sum = Shape::default();
+        for power in self.0.power_frames() {
+            let frame = frame_shape(power, &mut magnitudes);
+            sum.centroid += frame.centroid;
+            sum.bandwidth += frame.bandwidth;
+            sum.rolloff += frame.rolloff;
+            sum.flatness += frame.flatness;
+        }
+        sum
+    }
+}
+
+#[inline(always)]
 fn frame_shape(power: &[f32], magnitudes: &mut [f32]) -> Shape {
     for (magnitude, &power) in magnitudes.iter_mut().zip(power) {
         *magnitude = power.sqrt();
@@ -67,30 +82,42 @@ fn frame_shape(power: &[f32], magnitudes: &mut [f32]) -> Shape {
     }
 }
 
-/// Sum, first and second moment of a chunk around its middle.
+/// Bins from the middle of a chunk.
+const OFFSETS: [f32; CHUNK] = {
+    let mut offsets = [0.0; CHUNK];
+    let mut i = 0;
+    while i < CHUNK {
+        offsets[i] = i as f32 - (CHUNK / 2) as f32;
+        i += 1;
+    }
+    offsets
+};
+
+/// Sum, first and second moment of a chunk around its middle. What a last, shorter chunk lacks is nothing.
+#[inline(always)]
 fn moments(chunk: &[f32]) -> [f64; 3] {
-    const WIDTH: usize = 8;
-    let (eights, rest) = chunk.as_chunks::<WIDTH>();
-    let mut lanes = [[0.0f32; WIDTH]; 3];
-    for (i, eight) in eights.iter().enumerate() {
+    let mut sums = [[0.0f32; WIDTH]; 3];
+    let (rows, rest) = chunk.as_chunks::<WIDTH>();
+    let (offset_rows, _) = OFFSETS.as_chunks::<WIDTH>();
+    let mut last = [0.0; WIDTH];
+    last.iter_mut().zip(rest).for_each(|(to, &from)| *to = from);
+    for (x, offset) in rows.iter().chain([&last]).zip(offset_rows) {
+        let [zeroth, first, second] = &mut sums;
         for lane in 0..WIDTH {
-            let offset = (i * WIDTH + lane) as f32 - (CHUNK / 2) as f32;
-            lanes[0][lane] += eight[lane];
-            lanes[1][lane] += eight[lane] * offset;
-            lanes[2][lane] += eight[lane] * (offset * offset);
+            zeroth[lane] += x[lane];
+        }
+        for lane in 0..WIDTH {
+            first[lane] += x[lane] * offset[lane];
+        }
+        for lane in 0..WIDTH {
+            second[lane] += x[lane] * (offset[lane] * offset[lane]);
         }
     }
-    let mut sums = lanes.map(|lanes| lanes.iter().map(|&x| f64::from(x)).sum::<f64>());
-    for (i, &x) in rest.iter().enumerate() {
-        let (x, offset) = (f64::from(x), (eights.len() * WIDTH + i) as f64 - (CHUNK / 2) as f64);
-        sums[0] += x;
-        sums[1] += x * offset;
-        sums[2] += x * offset * offset;
-    }
-    sums
+    sums.map(|lanes| lanes.iter().map(|&x| f64::from(x)).sum())
 }
 
 /// The lowest frequency below and at which the wanted part of the magnitude lies.
+#[inline(always)]
 fn rolloff(magnitudes: &[f32], chunk_sums: &[f64], total: f64) -> f64 {
     let wanted = ROLLOFF * total;
     let mut below = 0.0;
@@ -111,32 +138,37 @@ fn rolloff(magnitudes: &[f32], chunk_sums: &[f64], total: f64) -> f64 {
 }
 
 /// Geometric over arithmetic mean of the power. The logarithm is taken of products whose exponents are kept apart.
+#[inline(always)]
 fn flatness(power: &[f32]) -> f64 {
-    const WIDTH: usize = 8;
-    let (mut mantissas, mut sums) = ([1.0f64; WIDTH], [0.0f64; WIDTH]);
+    let (mut products, mut sums) = ([1.0f64; WIDTH], [0.0f64; WIDTH]);
     let mut exponents = 0i64;
     for chunk in power.chunks(CHUNK) {
-        let (eights, rest) = chunk.as_chunks::<WIDTH>();
-        for eight in eights {
+        let (rows, rest) = chunk.as_chunks::<WIDTH>();
+        // What a last, shorter chunk lacks must not change a product nor a sum: it is taken out again below.
+        let mut last = [1.0; WIDTH];
+        last.iter_mut().zip(rest).for_each(|(to, &from)| *to = from);
+        let padding = if rest.is_empty() { None } else { Some(&last) };
+        for row in rows.iter().chain(padding) {
+            let mut x = [0.0f64; WIDTH];
             for lane in 0..WIDTH {
-                let x = f64::from(eight[lane].max(LEAST_POWER));
-                sums[lane] += x;
-                mantissas[lane] *= x;
+                x[lane] = f64::from(if row[lane] > LEAST_POWER { row[lane] } else { LEAST_POWER });
+            }
+            for lane in 0..WIDTH {
+                sums[lane] += x[lane];
+            }
+            for lane in 0..WIDTH {
+                products[lane] *= x[lane];
             }
         }
-        for (lane, &x) in rest.iter().enumerate() {
-            let x = f64::from(x.max(LEAST_POWER));
-            sums[lane] += x;
-            mantissas[lane] *= x;
-        }
         // Eight factors between 1e-10 and 1e20 keep a product well within range until its exponent is taken out.
-        for mantissa in &mut mantissas {
-            let bits = mantissa.to_bits();
+        for product in &mut products {
+            let bits = product.to_bits();
             exponents += (bits >> 52) as i64 - 1023;
-            *mantissa = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
+            *product = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
         }
     }
-    let logarithm = mantissas.iter().map(|m| m.ln()).sum::<f64>() + exponents as f64 * std::f64::consts::LN_2;
+    let logarithm = products.iter().product::<f64>().ln() + exponents as f64 * std::f64::consts::LN_2;
+    let padding = (WIDTH - power.len() % WIDTH) % WIDTH;
     let bins = power.len().max(1) as f64;
-    (logarithm / bins).exp() / (sums.iter().sum::<f64>() / bins)
+    (logarithm / bins).exp() / ((sums.iter().sum::<f64>() - padding as f64) / bins)
 }

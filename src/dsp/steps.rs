@@ -94,7 +94,7 @@ impl Steps {
     pub fn chroma_and_key(&self) -> f64 {
         let tuning = chroma::tuning(&self.spectrogram);
         let frames = chroma::chroma_frames(&self.spectrogram, tuning);
-        key::estimate(&self.spectrogram, tuning).map_or(0.0, |key| key.strength) + chroma::mean_chroma(&frames)[0]
+        key::estimate(&self.spectrogram).map_or(0.0, |key| key.strength) + chroma::mean_chroma(&frames)[0]
     }
 
     /// Median onset strength and the tempo of the reference.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
+use super::simd::{Lanes, widest};
+
 /// Samples under one window.
 pub(super) const WINDOW: usize = 2_048;
 /// Samples from one frame to the next.
@@ -75,53 +77,85 @@ impl Stft {
             windowed(samples, t, &self.window, &mut self.frame);
             // Cannot fail: all lengths are the plan's.
             let _ = self.forward.process_with_scratch(&mut self.frame, spectrum, scratch);
-            for (power, bin) in power.iter_mut().zip(spectrum.iter()) {
-                *power = bin.re * bin.re + bin.im * bin.im;
-            }
+            widest(Power { spectrum, power });
         }
     }
 
-    /// Inverse transform by overlap-add of `len` samples; `masked(t, bins)` fills in the spectrum of frame `t`.
+    /// Inverse transform by overlap-add. `masked(t, bins)` fills in the spectrum of frame `t`, frame after frame;
+    /// `finished(at, samples)` takes the [`HOP`] samples from `at` on as soon as no later frame adds to them.
     pub(super) fn synthesize(
         &mut self,
         frames: usize,
-        len: usize,
-        out: &mut Vec<f32>,
         mut masked: impl FnMut(usize, &mut [Complex32]),
+        mut finished: impl FnMut(usize, &[f32]),
     ) {
-        let padded = (frames.saturating_sub(1)) * HOP + WINDOW;
-        out.clear();
-        out.resize(padded, 0.0);
-        let scratch = &mut self.scratch[..self.inverse.get_scratch_len()];
-        let scale = 1.0 / WINDOW as f32;
-        for t in 0..frames {
-            masked(t, &mut self.bins);
-            self.bins[0].im = 0.0;
-            self.bins[BINS - 1].im = 0.0;
-            let _ = self.inverse.process_with_scratch(&mut self.bins, &mut self.frame, scratch);
-            for ((y, x), w) in out[t * HOP..].iter_mut().zip(&self.frame).zip(&self.window) {
-                *y += x * (w * scale);
+        const OVERLAP: usize = WINDOW / HOP;
+        // An inverse transform is unscaled, too.
+        let window: Vec<f32> = self.window.iter().map(|w| w / WINDOW as f32).collect();
+        let inside = self.factors(OVERLAP, frames.max(2 * OVERLAP));
+        let mut sum = vec![0.0; WINDOW];
+        for block in 0..frames + OVERLAP - 1 {
+            if block < frames {
+                masked(block, &mut self.bins);
+                self.bins[0].im = 0.0;
+                self.bins[BINS - 1].im = 0.0;
+                let scratch = &mut self.scratch[..self.inverse.get_scratch_len()];
+                let _ = self.inverse.process_with_scratch(&mut self.bins, &mut self.frame, scratch);
+                widest(OverlapAdd { frame: &self.frame, window: &window, out: &mut sum });
             }
+            let at_an_end = block < OVERLAP || block + OVERLAP > frames;
+            let ends = if at_an_end { self.factors(block, frames) } else { Vec::new() };
+            for (y, factor) in sum.iter_mut().zip(if at_an_end { &ends } else { &inside }) {
+                *y *= factor;
+            }
+            // The first half window lies before the first sample.
+            if let Some(index) = block.checked_sub(OVERLAP / 2) {
+                finished(index * HOP, &sum[..HOP]);
+            }
+            sum.copy_within(HOP.., 0);
+            sum[WINDOW - HOP..].fill(0.0);
         }
-        self.divide_by_window_sum(frames, out);
-        out.drain(..(WINDOW / 2).min(padded));
-        out.resize(len, 0.0);
     }
 
-    /// Divides by the sum of the squared windows at each sample: constant but at the ends.
-    fn divide_by_window_sum(&self, frames: usize, out: &mut [f32]) {
-        let overlap = WINDOW / HOP;
-        let squared: Vec<f32> = self.window.iter().map(|w| w * w).collect();
-        for (block, samples) in out.chunks_mut(HOP).enumerate() {
-            // Block `b` lies under the frames `b - 3 ..= b` that exist, at offsets of whole hops.
-            let offsets = (0..overlap).filter(|back| *back <= block && block - back < frames);
-            let parts: Vec<&[f32]> = offsets.map(|back| &squared[back * HOP..(back + 1) * HOP]).collect();
-            for (i, y) in samples.iter_mut().enumerate() {
-                let sum: f32 = parts.iter().map(|part| part[i]).sum();
-                if sum > f32::MIN_POSITIVE {
-                    *y /= sum;
-                }
-            }
+    /// One over the sum of the squared windows at each sample of a block: constant but at the ends.
+    fn factors(&self, block: usize, frames: usize) -> Vec<f32> {
+        // Block `b` lies under the frames `b - 3 ..= b` that exist, at offsets of whole hops.
+        let offsets = (0..WINDOW / HOP).filter(|back| *back <= block && block - back < frames);
+        let parts: Vec<&[f32]> = offsets.map(|back| &self.window[back * HOP..(back + 1) * HOP]).collect();
+        let sums = (0..HOP).map(|i| parts.iter().map(|part| part[i] * part[i]).sum::<f32>());
+        sums.map(|sum| if sum > f32::MIN_POSITIVE { 1.0 / sum } else { 1.0 }).collect()
+    }
+}
+
+struct Power<'a> {
+    spectrum: &'a [Complex32],
+    power: &'a mut [f32],
+}
+
+impl Lanes for Power<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (power, bin) in self.power.iter_mut().zip(self.spectrum) {
+            *power = bin.re * bin.re + bin.im * bin.im;
+        }
+    }
+}
+
+struct OverlapAdd<'a> {
+    frame: &'a [f32],
+    window: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Lanes for OverlapAdd<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for ((y, x), w) in self.out.iter_mut().zip(self.frame).zip(self.window) {
+            *y += x * w;
         }
     }
 }

@@ -11,12 +11,14 @@
 //! styles from ballad to bebop rendered at usual tempi, and a few dozen recorded ones; styles were held out together to choose
 //! the features. Accuracy on music unlike these is not known.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use realfft::num_complex::Complex64;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
 use super::mel::{BANDS, MelSpectrogram};
+use super::simd::{Lanes, widest};
 use super::stft::FRAME_RATE;
 use super::{beats, tempo_model};
 
@@ -69,9 +71,9 @@ struct Plans {
 
 impl TempoEstimator {
     pub(super) fn estimate(&mut self, mel: &MelSpectrogram) -> Rhythm {
-        let decibel_rises = rises(mel, |decibels| decibels);
+        let decibel_rises = widest(Rises(mel.frames()));
         // The fourth root of the power: loud hits weigh more than in decibels, where a faint hi-hat counts like a drum.
-        let loudness_rises = rises(mel, |decibels| 10f32.powf(decibels / 40.0));
+        let loudness_rises = widest(Rises(mel.power_frames().map(fourth_root)));
         let broad: Vec<f64> =
             (0..decibel_rises[0].len()).map(|t| (0..4).map(|g| group_part(g) * decibel_rises[g][t]).sum()).collect();
         let strength = standardised(&broad, FAINTEST_RHYTHM_DB);
@@ -217,20 +219,32 @@ fn candidates(periodicity: &Correlation) -> Vec<Candidate> {
 }
 
 /// Mean rise of each group of bands from frame to frame.
-fn rises(mel: &MelSpectrogram, scale: impl Fn(f32) -> f32) -> [Vec<f64>; 4] {
-    let mut groups: [Vec<f64>; 4] = Default::default();
-    let mut before: Option<[f32; BANDS]> = None;
-    for frame in mel.frames() {
-        let now = frame.map(&scale);
-        if let Some(before) = before {
-            for (group, bands) in groups.iter_mut().zip(GROUPS) {
-                let rise: f32 = bands.clone().map(|band| (now[band] - before[band]).max(0.0)).sum();
-                group.push(f64::from(rise) / bands.len() as f64);
+struct Rises<I>(I);
+
+impl<F: Borrow<[f32; BANDS]>, I: Iterator<Item = F>> Lanes for Rises<I> {
+    type Output = [Vec<f64>; 4];
+
+    #[inline(always)]
+    fn run(self) -> [Vec<f64>; 4] {
+        let mut groups: [Vec<f64>; 4] = Default::default();
+        let mut before: Option<F> = None;
+        for now in self.0 {
+            if let Some(before) = before {
+                for (group, bands) in groups.iter_mut().zip(GROUPS) {
+                    let pairs = now.borrow()[bands.clone()].iter().zip(&before.borrow()[bands.clone()]);
+                    let rise: f32 = pairs.map(|(now, before)| (now - before).max(0.0)).sum();
+                    group.push(f64::from(rise) / bands.len() as f64);
+                }
             }
+            before = Some(now);
         }
-        before = Some(now);
+        groups
     }
-    groups
+}
+
+#[inline(always)]
+fn fourth_root(power: &[f32; BANDS]) -> [f32; BANDS] {
+    power.map(|x| x.sqrt().sqrt())
 }
 
 fn group_part(group: usize) -> f64 {

@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use realfft::num_complex::Complex64;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner};
+use rustfft::{Fft, FftPlanner};
 
+use super::simd::{Lanes, widest};
 use super::stft::{FRAME_RATE, periodic_hann};
 
 /// Frames of the autocorrelation window: 8 s.
@@ -20,24 +22,21 @@ const MAX_BPM: f64 = 320.0;
 
 /// FFT plans and buffers for the tempogram.
 pub(super) struct ReferenceTempo {
-    forward: Arc<dyn RealToComplex<f64>>,
+    forward: Arc<dyn Fft<f64>>,
     inverse: Arc<dyn ComplexToReal<f64>>,
     window: Vec<f64>,
-    frame: Vec<f64>,
-    spectrum: Vec<Complex64>,
+    pair: Vec<Complex64>,
     scratch: Vec<Complex64>,
 }
 
 impl ReferenceTempo {
     pub(super) fn new() -> Self {
-        let mut planner = RealFftPlanner::new();
-        let (forward, inverse) = (planner.plan_fft_forward(FFT), planner.plan_fft_inverse(FFT));
-        let scratch_len = forward.get_scratch_len().max(inverse.get_scratch_len());
+        let forward = FftPlanner::new().plan_fft_forward(FFT);
+        let inverse = RealFftPlanner::new().plan_fft_inverse(FFT);
         ReferenceTempo {
             window: periodic_hann(WINDOW),
-            frame: vec![0.0; FFT],
-            spectrum: vec![Complex64::default(); FFT / 2 + 1],
-            scratch: vec![Complex64::default(); scratch_len],
+            pair: vec![Complex64::default(); FFT],
+            scratch: vec![Complex64::default(); forward.get_inplace_scratch_len()],
             forward,
             inverse,
         }
@@ -63,34 +62,85 @@ impl ReferenceTempo {
 
     /// Mean over frames of the autocorrelation of the windowed neighbourhood, each normalised by its value at lag 0.
     ///
-    /// Means of power spectra instead of means of autocorrelations: one inverse transform for the clip, not one a frame.
+    /// Means of power spectra instead of means of autocorrelations: one inverse transform for the clip, not one a frame. Two
+    /// frames go through each transform, the second as the imaginary part: a bin's power and its mirror's add up to those of
+    /// both frames.
     fn mean_autocorrelation(&mut self, onset: &[f32]) -> Vec<f64> {
         let padded = ramp_padded(onset);
-        let mut mean_power = vec![0.0; self.spectrum.len()];
-        for neighbourhood in padded.windows(WINDOW).take(onset.len()) {
-            let mut energy = 0.0;
-            for ((cell, &x), w) in self.frame.iter_mut().zip(neighbourhood).zip(&self.window) {
-                *cell = f64::from(x) * w;
-                energy += *cell * *cell;
-            }
-            if energy < f64::from(f32::MIN_POSITIVE) {
-                continue;
-            }
-            self.frame[WINDOW..].fill(0.0);
-            let scratch = &mut self.scratch[..self.forward.get_scratch_len()];
-            let _ = self.forward.process_with_scratch(&mut self.frame, &mut self.spectrum, scratch);
-            let scale = 1.0 / energy;
-            for (sum, bin) in mean_power.iter_mut().zip(&self.spectrum) {
-                *sum += bin.norm_sqr() * scale;
-            }
+        let mut powers = vec![0.0; FFT];
+        for t in (0..onset.len()).step_by(2) {
+            let neighbourhoods = [t, t + 1].map(|t| if t < onset.len() { &padded[t..t + WINDOW] } else { &[] });
+            widest(Pair { neighbourhoods, window: &self.window, out: &mut self.pair });
+            self.forward.process_with_scratch(&mut self.pair, &mut self.scratch);
+            widest(AddPowers { spectrum: &self.pair, powers: &mut powers });
         }
-        let scale = 1.0 / (FFT * onset.len().max(1)) as f64;
-        for (bin, power) in self.spectrum.iter_mut().zip(&mean_power) {
-            *bin = Complex64::new(power * scale, 0.0);
+        let scale = 0.5 / (FFT * onset.len().max(1)) as f64;
+        let mut mean = self.inverse.make_input_vec();
+        for (k, bin) in mean.iter_mut().enumerate() {
+            *bin = Complex64::new((powers[k] + powers[(FFT - k) % FFT]) * scale, 0.0);
         }
-        let scratch = &mut self.scratch[..self.inverse.get_scratch_len()];
-        let _ = self.inverse.process_with_scratch(&mut self.spectrum, &mut self.frame, scratch);
-        self.frame[..WINDOW].to_vec()
+        let mut correlation = self.inverse.make_output_vec();
+        // Cannot fail: the buffers are the plan's own.
+        let _ = self.inverse.process(&mut mean, &mut correlation);
+        correlation.truncate(WINDOW);
+        correlation
+    }
+}
+
+/// Two neighbourhoods under the window, each brought to an energy of 1, as the parts of complex numbers.
+struct Pair<'a> {
+    neighbourhoods: [&'a [f32]; 2],
+    window: &'a [f64],
+    out: &'a mut [Complex64],
+}
+
+impl Lanes for Pair<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let [first, second] = self.neighbourhoods.map(|x| under_window(x, self.window));
+        for ((cell, x), y) in self.out.iter_mut().zip(first).zip(second) {
+            *cell = Complex64::new(x, y);
+        }
+        self.out[WINDOW..].fill(Complex64::default());
+    }
+}
+
+#[inline(always)]
+fn under_window(x: &[f32], window: &[f64]) -> [f64; WINDOW] {
+    const WIDTH: usize = 4;
+    let mut weighted = [0.0; WINDOW];
+    for ((to, &x), w) in weighted.iter_mut().zip(x).zip(window) {
+        *to = f64::from(x) * w;
+    }
+    let mut energies = [0.0; WIDTH];
+    for four in weighted.as_chunks::<WIDTH>().0 {
+        for lane in 0..WIDTH {
+            energies[lane] += four[lane] * four[lane];
+        }
+    }
+    let energy: f64 = energies.iter().sum();
+    let factor = if energy < f64::from(f32::MIN_POSITIVE) { 0.0 } else { 1.0 / energy.sqrt() };
+    for x in &mut weighted {
+        *x *= factor;
+    }
+    weighted
+}
+
+struct AddPowers<'a> {
+    spectrum: &'a [Complex64],
+    powers: &'a mut [f64],
+}
+
+impl Lanes for AddPowers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (power, bin) in self.powers.iter_mut().zip(self.spectrum) {
+            *power += bin.re * bin.re + bin.im * bin.im;
+        }
     }
 }
 

@@ -66,3 +66,40 @@ pub fn wav(channels: &[&[f32]], rate: u32) -> Vec<u8> {
     }
     bytes
 }
+
+/// A FLAC file of 16 bits, one slice a channel, uncompressed ("verbatim") but otherwise complete.
+pub fn flac(channels: &[&[f32]], rate: u32) -> Vec<u8> {
+    const BLOCK: usize = 4_096;
+    let frames = channels.iter().map(|channel| channel.len()).min().unwrap_or(0);
+    // STREAMINFO: block sizes, frame sizes unknown, 20 bits of rate, 3 of channels, 5 of sample size, 36 of length, no MD5.
+    let packed = u64::from(rate) << 44 | (channels.len() as u64 - 1) << 41 | 15 << 36 | frames as u64;
+    let mut bytes = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\0\0\0\0".to_vec();
+    bytes.extend(packed.to_be_bytes());
+    bytes.extend([0; 16]);
+    for (number, from) in (0..frames).step_by(BLOCK).enumerate() {
+        let to = frames.min(from + BLOCK);
+        // Sync, block size of 16 bits at the end of the header, rate and channels, 16-bit samples, frame number, block size.
+        let mut frame = vec![0xff, 0xf8, 0x70, (channels.len() as u8 - 1) << 4 | 0x08];
+        frame.extend(char::from_u32(number as u32).expect("few frames").to_string().bytes());
+        frame.extend(((to - from - 1) as u16).to_be_bytes());
+        frame.push(crc(&frame, 8, 0x07) as u8);
+        for channel in channels {
+            frame.push(0x02);
+            frame.extend(channel[from..to].iter().flat_map(|&x| ((x * 32_768.0).round() as i16).to_be_bytes()));
+        }
+        frame.extend(crc(&frame, 16, 0x8005).to_be_bytes());
+        bytes.extend(frame);
+    }
+    bytes
+}
+
+fn crc(bytes: &[u8], bits: u32, polynomial: u16) -> u16 {
+    let (top, mask) = (1u32 << (bits - 1), (1u32 << bits) - 1);
+    let step = |crc: u32| if crc & top != 0 { crc << 1 ^ u32::from(polynomial) } else { crc << 1 } & mask;
+    bytes.iter().fold(0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte) << (bits - 8), |crc, _| step(crc))) as u16
+}
+
+/// `count` frames of silent MP3: MPEG 1 layer III, 128 kbit/s, 44.1 kHz, 1152 samples each.
+pub fn silent_mp3(count: usize) -> Vec<u8> {
+    [&[0xff, 0xfb, 0x90, 0x00][..], &[0; 413]].concat().repeat(count)
+}
