@@ -12,8 +12,8 @@ use super::chroma::CLASSES;
 use super::stft::{Spectrogram, WINDOW, bin_hz};
 use super::whitening::Envelope;
 
-/// Tonics from C.
-const TONICS: [&str; CLASSES] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
+/// Tonics from C, each in its usual spelling, which is Essentia's too.
+pub const TONICS: [&str; CLASSES] = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
 /// Profiles of a major and a minor key, tonic first.
 const MAJOR: [f64; CLASSES] = [1.00, 0.00, 0.42, 0.00, 0.53, 0.37, 0.00, 0.77, 0.00, 0.38, 0.21, 0.30];
 const MINOR: [f64; CLASSES] = [1.00, 0.00, 0.36, 0.39, 0.00, 0.38, 0.00, 0.74, 0.27, 0.00, 0.42, 0.23];

@@ -45,6 +45,7 @@ pub use analysis::Analysis;
 pub use analyzer::Analyzer;
 pub use danceability::danceability;
 pub use error::AnalyzeError;
+pub use key::TONICS;
 pub use limits::Limits;
 pub use portrait::Portrait;
 pub use resample::ANALYSIS_RATE;

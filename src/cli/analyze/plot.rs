@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::canvas::{Anchor, Area, Canvas, Colour, Raster, Svg};
 use crate::cli::Usage;
-use crate::dsp::Portrait;
+use crate::dsp::{Portrait, TONICS};
 
 const WIDTH: usize = 1_200;
 const HEIGHT: usize = 860;
@@ -20,8 +20,6 @@ const WAVE: Colour = [46, 96, 160];
 const ONSETS: Colour = [70, 78, 90];
 const BEATS: Colour = [240, 130, 60];
 const PANEL: Colour = [247, 248, 250];
-
-const TONICS: [&str; 12] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
 
 /// Colours from quiet to loud, equally apart in brightness (after matplotlib's magma).
 const HEAT: [Colour; 9] = [

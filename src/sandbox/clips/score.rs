@@ -50,8 +50,6 @@ impl Mode {
     }
 }
 
-const TONICS: [&str; 12] = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
-
 /// What a clip sounds like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {
@@ -79,9 +77,9 @@ impl Score {
         }
     }
 
-    /// `C` to `B`, with sharps.
+    /// `C` to `B`, as the analysis spells them.
     pub fn tonic_name(&self) -> &'static str {
-        TONICS[self.tonic % 12]
+        crate::dsp::TONICS[self.tonic % 12]
     }
 
     /// Beats in a bar.
