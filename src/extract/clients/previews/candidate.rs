@@ -26,7 +26,7 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Choice {
     /// The recording asked for, with a clip, and how well it matches.
-    Found(Candidate, MatchNote),
+    Found(Box<Candidate>, MatchNote),
     /// Candidates with clips, none of which is the recording: the score of the best.
     Unlike(f64),
     /// No candidate has a clip.
@@ -40,7 +40,7 @@ pub fn choose(matcher: &Matcher, track: &TopTrack, candidates: Vec<Candidate>) -
     match matcher.best_recording(&asked(track), &queries) {
         None => Choice::NoClip,
         Some((_, best)) if !best.matched => Choice::Unlike(best.score),
-        Some((at, best)) => Choice::Found(playable.swap_remove(at), note(best)),
+        Some((at, best)) => Choice::Found(Box::new(playable.swap_remove(at)), note(best)),
     }
 }
 

@@ -211,7 +211,7 @@ impl Previews {
         match candidate::choose(&self.matcher, track, candidates) {
             Choice::Found(found, matched) => {
                 scored("accepted", matched.score);
-                preview(found, Some(matched)).map_or(Resolved::Missing("no_preview"), Resolved::Clip)
+                preview(*found, Some(matched)).map_or(Resolved::Missing("no_preview"), Resolved::Clip)
             }
             Choice::Unlike(score) => {
                 scored("rejected", score);
