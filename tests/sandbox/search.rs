@@ -43,7 +43,10 @@ fn page_size_regime_and_faults_do_not_change_which_tracks_come_in_which_order() 
 fn pages_overlap_have_holes_and_totals_that_drift() {
     let (mut rows, mut holes, mut ids, mut totals) = (0, 0, BTreeSet::new(), BTreeSet::new());
     let mut local = 0;
-    for (q, offset) in ["night", "river", "love"].iter().flat_map(|q| (0..250).step_by(50).map(move |offset| (q, offset))) {
+    for (q, offset) in ["night", "river", "love", "fire", "home", "dream", "blue", "summer"]
+        .iter()
+        .flat_map(|q| (0..250).step_by(50).map(move |offset| (q, offset)))
+    {
         let page = spotify(&SMALL, &format!("/search?q={q}&type=track&market=US&limit=50&offset={offset}")).value();
         totals.insert(page["tracks"]["total"].as_u64());
         for item in page["tracks"]["items"].as_array().into_iter().flatten() {
