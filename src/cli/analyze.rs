@@ -103,7 +103,7 @@ pub fn run(args: &AnalyzeArgs, json: bool) -> anyhow::Result<ExitCode> {
 fn headline(path: &Path, analysis: &Analysis) -> String {
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let tempo = analysis.bpm.map(|bpm| format!("{bpm:.1} BPM"));
-    let key = analysis.key.zip(analysis.mode).map(|(key, mode)| format!("{key} {mode}"));
+    let key = analysis.key.zip(analysis.mode).map(|(key, mode)| format!("{} {mode}", plot::with_flat(key)));
     let loudness = analysis.loudness_lufs.map(|lufs| format!("{lufs:.1} LUFS"));
     std::iter::once(name).chain(tempo).chain(key).chain(loudness).collect::<Vec<_>>().join("   ")
 }

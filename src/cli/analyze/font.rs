@@ -17,6 +17,7 @@ pub(super) fn dots(character: char) -> impl Iterator<Item = (usize, usize)> {
 fn rows(character: char) -> [u8; HEIGHT] {
     match character {
         ' ' => [0; 7],
+        '♭' => [0b10000, 0b10000, 0b10110, 0b11001, 0b10001, 0b10010, 0b11100],
         '0' => [0b01110, 0b10001, 0b10011, 0b10101, 0b11001, 0b10001, 0b01110],
         '1' => [0b00100, 0b01100, 0b00100, 0b00100, 0b00100, 0b00100, 0b01110],
         '2' => [0b01110, 0b10001, 0b00001, 0b00110, 0b01000, 0b10000, 0b11111],

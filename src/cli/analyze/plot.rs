@@ -157,8 +157,13 @@ fn chroma(canvas: &mut dyn Canvas, area: Area, portrait: &Portrait) {
     canvas.image(area, columns, &pixels);
     for (class, name) in TONICS.iter().enumerate() {
         let y = area.y + area.height * (1.0 - (class as f64 + 0.5) / 12.0);
-        canvas.text(area.x - 8.0, y + 4.0, Anchor::End, name, INK);
+        canvas.text(area.x - 8.0, y + 4.0, Anchor::End, &with_flat(name), INK);
     }
+}
+
+/// A note with a real flat: the font of pictures in pixels has no small letters, and `Bb` would become `BB`.
+pub(super) fn with_flat(note: &str) -> String {
+    note.replace('b', "♭")
 }
 
 /// The colour of a value from 0 to 1.
