@@ -48,11 +48,6 @@ impl Freshness {
         Freshness { store, refresh_after }
     }
 
-    /// How long an answer is good for.
-    pub fn refresh_after(&self) -> Period {
-        self.refresh_after
-    }
-
     /// For each question: is what is known fresh? `at` is the partition of the output topic that the answers would go to.
     ///
     /// # Errors

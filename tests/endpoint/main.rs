@@ -248,22 +248,23 @@ fn topics_show_lag_and_ledger_by_group() {
     assert_eq!(actor(&service, "audio")["lag"], 3);
 }
 
+fn letter(payload: &[u8]) -> DeadLetter {
+    DeadLetter {
+        stage: "audio".into(),
+        reason: DeadReason::new("undecodable", "no JSON"),
+        origin_topic: "music_top_tracks".into(),
+        origin_partition: 1,
+        origin_offset: 3,
+        origin_time: now_micros(),
+        origin_key: "key".into(),
+        payload_base64: DeadLetter::encode_payload(payload),
+    }
+}
+
 #[test]
 fn a_dead_letter_can_be_looked_into() {
     let service = start(TOKEN);
-    service.stage.mailbox.append(
-        2,
-        DeadLetter {
-            stage: "audio".into(),
-            reason: DeadReason::new("undecodable", "no JSON"),
-            origin_topic: "music_top_tracks".into(),
-            origin_partition: 1,
-            origin_offset: 3,
-            origin_time: now_micros(),
-            origin_key: "key".into(),
-            payload_base64: DeadLetter::encode_payload(b"<script>"),
-        },
-    );
+    service.stage.mailbox.append(2, letter(b"<script>"));
     let first = || get(service.address, "/api/dead-letters?limit=1").json()["dead_letters"][0].clone();
     eventually("it shows", || first()["payload"] == "<script>");
     assert_eq!((&first()["reason"], &first()["origin"]), (&"undecodable".into(), &"music_top_tracks/1/3".into()));
@@ -273,16 +274,7 @@ fn a_dead_letter_can_be_looked_into() {
 #[test]
 fn a_dead_letter_that_was_retried_is_not_shown_any_more() {
     let service = start(TOKEN);
-    let letter = DeadLetter {
-        stage: "audio".into(),
-        reason: DeadReason::new("undecodable", "no JSON"),
-        origin_topic: "music_top_tracks".into(),
-        origin_partition: 1,
-        origin_offset: 3,
-        origin_time: now_micros(),
-        origin_key: "key".into(),
-        payload_base64: DeadLetter::encode_payload(b"x"),
-    };
+    let letter = letter(b"x");
     let shown = || get(service.address, "/api/dead-letters").json()["dead_letters"].as_array().map_or(0, Vec::len);
     service.stage.mailbox.append(2, letter.clone());
     eventually("it shows", || shown() == 1);

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reprise::mailbox::dead_letters::Letters;
-use reprise::mailbox::{Ledger, Mailbox, Outgoing, SessionSpec, TopicPartition, Watermarks};
+use reprise::mailbox::{Ledger, Mailbox, TopicPartition, Watermarks};
 use reprise::records::{AudioFeatures, ClipOutcome, FigureOutcome, ListenerFigures, Record, Subject, Topic, parse};
 use reprise::sandbox::{SandboxOptions, Wish};
 use reprise::service::{StageName, open_mailbox, open_store, progress};
 use reprise::store::{Store, TABLES};
 
 use crate::backends::Servers;
+use crate::bad_messages::append;
 use crate::client::{ask, get};
 use crate::process::{PATIENCE, Reprise, Settings, free_port, holds_within};
 use crate::scene::{SMALL, Scene};
@@ -126,23 +127,9 @@ impl Run {
 
 /// One message in each topic that no stage can read.
 fn append_rubbish(mailbox: &dyn Mailbox) {
-    mailbox.create_topics(6).expect("topics");
-    let spec = SessionSpec {
-        group: "test".to_owned(),
-        topics: Vec::new(),
-        heads: Vec::new(),
-        instance: "test".to_owned(),
-        transactional: false,
-    };
-    let topics = Topic::ALL.into_iter().filter(|topic| *topic != Topic::MusicDeadLetters);
-    let rubbish = topics.map(|topic| Outgoing {
-        at: TopicPartition { topic, partition: 0 },
-        key: "rubbish".to_owned(),
-        payload: b"no JSON".to_vec(),
-        version: None,
-    });
-    let rubbish: Vec<Outgoing> = rubbish.collect();
-    mailbox.open(&spec).and_then(|mut session| session.publish(&rubbish, &[])).expect("appended");
+    for topic in Topic::ALL.into_iter().filter(|topic| *topic != Topic::MusicDeadLetters) {
+        append(mailbox, topic, &[b"no JSON"]);
+    }
 }
 
 const BUT_AUDIO: [StageName; 5] =
