@@ -12,7 +12,8 @@
 //! The map of the house, from the pure core to the shell:
 //! - [`records`]: the data contract, one file a topic; [`dsp`]: a clip in, its features out; [`matching`]: are these two names
 //!   the same; [`transform`]: raw record in, rows out. Pure, with laws for tests.
-//! - [`mailbox`]: durable topics between actor groups, on Kafka or SQLite; [`store`]: the database, on PostgreSQL or SQLite.
+//! - [`mailbox`]: durable topics between actor groups, on Kafka or SQLite; [`store`]: the database, on PostgreSQL or SQLite;
+//!   [`sqlite`]: how the embedded ones of both open their files.
 //! - [`supervision`]: restarts, watchdog, escalation, status board; [`stage`]: the one actor that runs every
 //!   [`stage::Processor`]; [`pool`]: the threads that analyse clips.
 //! - [`extract`]: what the music APIs are asked; [`load`]: the writer.
@@ -35,6 +36,7 @@ pub mod records;
 pub mod replay;
 pub mod sandbox;
 pub mod service;
+pub mod sqlite;
 pub mod stage;
 pub mod store;
 pub mod supervision;

@@ -45,12 +45,9 @@ struct Settings {
 
 impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Settings {
     fn on_acquire(&self, connection: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
-        // The timeout first: changing the journal mode may have to wait itself.
-        let settings = format!(
-            "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;",
-            self.busy_timeout.as_millis()
-        );
-        connection.batch_execute(&settings).map_err(diesel::r2d2::Error::QueryError)
+        crate::sqlite::begin(connection, self.busy_timeout)
+            .and_then(|()| connection.batch_execute("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"))
+            .map_err(diesel::r2d2::Error::QueryError)
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`MailboxError::Unavailable`].
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::result::Error as SqlError;
@@ -12,9 +13,10 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query, sql_types};
 
 use crate::mailbox::MailboxError;
+use crate::sqlite;
 
 /// How long SQLite waits for another process's write. Longer hides a stuck process, shorter fails under a busy one.
-const BUSY_TIMEOUT_MS: u32 = 5_000;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of a connection: each stage has one, and the process must stay small.
 const CACHE_KIB: u32 = 1_024;
 /// The write-ahead log is cut back to this after a checkpoint.
@@ -131,12 +133,13 @@ fn connect(path: &Path, max_bytes: Option<u64>) -> Result<SqliteConnection, Mail
     };
     let mut connection = SqliteConnection::establish(name)
         .map_err(|error| MailboxError::Unavailable(format!("{}: cannot be opened: {error}", path.display())))?;
-    // busy_timeout first: switching to the write-ahead log needs a lock itself.
     let settings = format!(
-        "PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-         PRAGMA cache_size = -{CACHE_KIB}; PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}; PRAGMA cell_size_check = ON;"
+        "PRAGMA synchronous = FULL; PRAGMA cache_size = -{CACHE_KIB}; PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}; \
+         PRAGMA cell_size_check = ON;"
     );
-    connection.batch_execute(&settings).map_err(|error| explain(path, &error))?;
+    sqlite::begin(&mut connection, BUSY_TIMEOUT)
+        .and_then(|()| connection.batch_execute(&settings))
+        .map_err(|error| explain(path, &error))?;
     if let Some(max_bytes) = max_bytes {
         let page_size = sql_query("PRAGMA page_size")
             .get_result::<PageSize>(&mut connection)
@@ -167,7 +170,7 @@ pub(super) fn explain(path: &Path, error: &SqlError) -> MailboxError {
             "{file}: cannot be written: give this user write permission on the file and its folder ({text})"
         ))
     } else if says(&["locked", "busy"]) {
-        MailboxError::Unavailable(format!("{file}: another process has kept it locked for {BUSY_TIMEOUT_MS} ms ({text})"))
+        MailboxError::Unavailable(format!("{file}: another process has kept it locked for {BUSY_TIMEOUT:?} ({text})"))
     } else if says(&["unable to open", "disk I/O"]) {
         MailboxError::Unavailable(format!("{file}: cannot be read or written: check the disk and the permissions ({text})"))
     } else {
