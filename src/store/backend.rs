@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::database::Database;
 use super::errors::Failure;
+use super::relations::{Relation, Value};
 use super::statement::Statement;
 use super::watch::{Watch, migrated};
 use super::{
     Advance, Applied, Change, Claim, Finding, Known, KnownKey, MigrationReport, Store, StoreError, Summary, TABLES, check,
-    digest, known, merge, progress, summary,
+    digest, known, merge, progress, relations, summary,
 };
 use crate::mailbox::{Ledger, TopicPartition};
 
@@ -118,6 +120,14 @@ impl<B: Backend> Store for BackendStore<B> {
 
     fn dump(&self, line: &mut dyn FnMut(&str)) -> Result<(), StoreError> {
         self.backend.read(&mut |db| digest::dump(db, line))
+    }
+
+    fn scan(
+        &self,
+        relations: &[&'static Relation],
+        visit: &mut dyn FnMut(&'static Relation, &[Value]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.backend.read(&mut |db| relations::scan(db, relations, visit))
     }
 
     fn check(&self) -> Result<Vec<Finding>, StoreError> {

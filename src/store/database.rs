@@ -47,6 +47,23 @@ impl Dialect {
         }
     }
 
+    /// A TIMESTAMP in UTC as microseconds since the Unix epoch.
+    pub(super) fn microseconds(self, column: &str) -> String {
+        match self {
+            Dialect::Postgres => format!("CAST(extract(epoch FROM {column}) * 1000000 AS BIGINT)"),
+            Dialect::Sqlite => format!("CAST(round(unixepoch({column}, 'subsec') * 1000) AS INTEGER) * 1000"),
+        }
+    }
+
+    /// The texts `name` of the rows of `from`, in byte order, as a JSON list: `[]` where there are none.
+    pub(super) fn json_list(self, name: &str, from: &str) -> String {
+        let listed = format!("SELECT {name} AS item FROM {from} ORDER BY {name}{}", self.byte_order());
+        match self {
+            Dialect::Postgres => format!("(SELECT CAST(COALESCE(json_agg(item), '[]') AS TEXT) FROM ({listed}) listed)"),
+            Dialect::Sqlite => format!("(SELECT json_group_array(item) FROM ({listed}))"),
+        }
+    }
+
     /// The type of a PostgreSQL array of values of this kind.
     pub(super) fn array_of(kind: Kind) -> &'static str {
         match kind {

@@ -18,6 +18,7 @@ mod migrations;
 mod options;
 mod postgres;
 mod progress;
+pub mod relations;
 pub mod schema;
 mod sqlite;
 mod statement;
@@ -26,6 +27,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -35,6 +37,7 @@ use crate::mailbox::{Ledger, TopicPartition};
 use crate::records::{Row, Version};
 
 pub use options::{StoreOptions, secrets};
+use relations::{Relation, Value};
 
 /// The six tables of the contract, parents before children.
 pub const TABLES: [&str; 6] = ["artists", "albums", "songs", "song_audio_features", "genres", "artist_genres"];
@@ -231,6 +234,19 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`StoreError`].
     fn dump(&self, line: &mut dyn FnMut(&str)) -> Result<(), StoreError>;
+
+    /// Visits the rows of `relations`, one relation after the other, until `visit` breaks.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn scan(
+        &self,
+        relations: &[&'static Relation],
+        visit: &mut dyn FnMut(&'static Relation, &[Value]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let _ = (relations, visit);
+        Err(StoreError::Setup(format!("{}: cannot be read as a whole", self.describe())))
+    }
 
     /// Referential and range checks beyond the constraints.
     ///

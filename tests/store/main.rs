@@ -9,3 +9,4 @@ mod operator;
 mod place;
 mod quiet;
 mod races;
+mod scan;
