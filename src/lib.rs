@@ -17,7 +17,7 @@
 //! - [`supervision`]: restarts, watchdog, escalation, status board; [`stage`]: the one actor that runs every
 //!   [`stage::Processor`]; [`pool`]: the threads that analyse clips.
 //! - [`extract`]: what the music APIs are asked; [`load`]: the writer.
-//! - [`replay`]: applies what the topics hold to the database once more, or rebuilds it.
+//! - [`replay`]: applies what the topics hold to the database once more, or rebuilds it; [`export`]: the database as files.
 //! - [`service`]: everything put together from the [`config`]; [`observe`]: metrics, dashboard, logs; [`sandbox`]: stand-in
 //!   APIs; [`cli`]: one file a command.
 //!
@@ -26,6 +26,7 @@
 pub mod cli;
 pub mod config;
 pub mod dsp;
+pub mod export;
 pub mod extract;
 pub mod load;
 pub mod mailbox;

@@ -8,10 +8,12 @@ mod audit;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod export;
 mod logging;
 mod match_names;
 mod migrate;
 mod once;
+mod progress;
 mod replay;
 mod run;
 mod sandbox;
@@ -75,6 +77,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Counts in against counts out, referential checks, canonical digest of the database
     Audit(audit::AuditArgs),
+    /// The database as CSV, Parquet or JSON Lines, for other programs
+    Export(export::ExportArgs),
     /// The stand-in APIs on their own
     Sandbox(sandbox::SandboxArgs),
 }
@@ -122,6 +126,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(&args, json, &configured()?),
         Command::DeadLetters(args) => dead_letters::run(&args, json, &configured()?),
         Command::Audit(args) => audit::run(&args, json, &configured()?),
+        Command::Export(args) => export::run(&args, json, &configured()?),
         Command::Sandbox(args) => sandbox::run(&args, json),
     }
 }

@@ -1,23 +1,19 @@
 //! `reprise replay`: applies what stands in the topics to the database once more.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::progress::Progress;
 use super::{Usage, logging};
 use crate::config::{Config, MailboxKind};
 use crate::records::now_micros;
 use crate::replay::{Counts, Event, Means, ReplayError, Report, Request, Start, plan, rebuild, replay};
 use crate::service::{open_mailbox, open_store};
 use crate::transform::Judge;
-
-/// Between two plain lines of progress.
-const PLAIN: Duration = Duration::from_secs(5);
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
@@ -72,10 +68,10 @@ pub(super) fn run(args: &ReplayArgs, json: bool, config: &Config) -> anyhow::Res
         restart: args.restart,
     };
     let started = Instant::now();
-    let mut display = Display::new();
-    let mut listener = |event: Event<'_>| display.show(&event);
+    let mut progress = Progress::new("replayed", "offsets", 0);
+    let mut listener = |event: Event<'_>| show(&mut progress, &event);
     let done = if args.rebuild { rebuild(&means, &mut listener) } else { replay(&means, &request, &mut listener) };
-    display.end();
+    progress.end();
     let Report { topics, rows_changed, appended } = done.map_err(usage)?;
     if appended > 0 && config.mailbox.kind == MailboxKind::Kafka {
         eprintln!(
@@ -134,61 +130,15 @@ fn print(answer: &Answer) {
     println!("digest: {}", answer.digest);
 }
 
-/// A bar on a terminal, a plain line now and then elsewhere.
-struct Display {
-    bar: Option<ProgressBar>,
-    offsets: u64,
-    done: u64,
-    last_plain: Instant,
-}
-
-impl Display {
-    fn new() -> Display {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:40.cyan/dim} {percent:>3}% {per_sec} {eta} left");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"))
-        });
-        Display { bar, offsets: 0, done: 0, last_plain: Instant::now() }
-    }
-
-    fn show(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Planned { offsets, done } => {
-                (self.offsets, self.done) = (*offsets, *done);
-                if *done > 0 {
-                    self.line(&format!("going on where an interrupted replay was: {done} of {offsets} offsets are done"));
-                }
-                if let Some(bar) = &self.bar {
-                    bar.set_length(*offsets);
-                    bar.set_position(*done);
-                    bar.reset_eta();
-                }
+fn show(progress: &mut Progress, event: &Event<'_>) {
+    match event {
+        Event::Planned { offsets, done } => {
+            if *done > 0 {
+                progress.line(&format!("going on where an interrupted replay was: {done} of {offsets} offsets are done"));
             }
-            Event::Done(more) => {
-                self.done += more;
-                match &self.bar {
-                    Some(bar) => bar.set_position(self.done),
-                    None if self.last_plain.elapsed() >= PLAIN => {
-                        self.last_plain = Instant::now();
-                        eprintln!("replayed {} of {} offsets", self.done, self.offsets);
-                    }
-                    None => {}
-                }
-            }
-            Event::Note(text) => self.line(text),
+            progress.resume(*offsets, *done);
         }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
-        }
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        Event::Done(more) => progress.advance(*more),
+        Event::Note(text) => progress.line(text),
     }
 }

@@ -4,6 +4,7 @@
 mod changes;
 mod convergence;
 mod errors;
+mod export;
 mod fencing;
 mod operator;
 mod place;

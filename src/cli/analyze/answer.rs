@@ -39,7 +39,7 @@ impl<W: Write> Writer<W> {
         let longest = files.iter().map(|file| file.path.display().to_string().chars().count()).max().unwrap_or(4);
         let name_width = longest.clamp(4, NAME_WIDTH);
         match format {
-            Format::Csv => writeln!(out, "{}", csv_header())?,
+            Format::Csv => csv_record(&mut out, &csv_header())?,
             Format::Table if !files.is_empty() => writeln!(out, "{}", table_header(name_width))?,
             Format::Json | Format::Table => {}
         }
@@ -57,7 +57,7 @@ impl<W: Write> Writer<W> {
                 write!(self.out, "{}", if self.written == 0 { "[\n  " } else { ",\n  " })?;
                 serde_json::to_writer(&mut self.out, &record)?;
             }
-            Format::Csv => writeln!(self.out, "{}", csv_line(file, result))?,
+            Format::Csv => csv_record(&mut self.out, &csv_cells(file, result))?,
             // A failed file has no row: standard error says why.
             Format::Table => {
                 if let Ok(analysis) = result {
@@ -141,19 +141,24 @@ type Vectors = (&'static str, usize, fn(&Analysis) -> &[f64]);
 const VECTORS: [Vectors; 3] =
     [("spectral_contrast", 7, |a| &a.spectral_contrast), ("chroma", 12, |a| &a.chroma), ("mfcc", 20, |a| &a.mfcc)];
 
-fn csv_header() -> String {
+fn csv_record(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
+    csv::WriterBuilder::new().from_writer(out).write_record(cells)?;
+    Ok(())
+}
+
+fn csv_header() -> Vec<String> {
     let scalars = COLUMNS.iter().map(|(name, _)| (*name).to_owned());
     let vectors = VECTORS.iter().flat_map(|(name, len, _)| (1..=*len).map(move |i| format!("{name}_{i}")));
     let names = ["file", "error", "key", "mode"].into_iter().map(str::to_owned);
-    names.chain(scalars).chain(vectors).collect::<Vec<_>>().join(",")
+    names.chain(scalars).chain(vectors).collect()
 }
 
-fn csv_line(file: &Path, result: &Result<Analysis, String>) -> String {
-    let mut cells = vec![quoted(&file.display().to_string())];
+fn csv_cells(file: &Path, result: &Result<Analysis, String>) -> Vec<String> {
+    let mut cells = vec![file.display().to_string()];
     match result {
         Err(error) => {
             let empty = 2 + COLUMNS.len() + VECTORS.iter().map(|(_, len, _)| len).sum::<usize>();
-            cells.push(quoted(error));
+            cells.push(error.clone());
             cells.extend(std::iter::repeat_n(String::new(), empty));
         }
         Ok(a) => {
@@ -164,12 +169,7 @@ fn csv_line(file: &Path, result: &Result<Analysis, String>) -> String {
             }
         }
     }
-    cells.join(",")
-}
-
-/// Quoted where a comma, a quote or a line break would be misread (RFC 4180).
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    cells
 }
 
 #[cfg(test)]
@@ -211,6 +211,7 @@ mod tests {
 
     #[test]
     fn csv_quotes_what_would_be_misread() {
-        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
+        let text = written(Format::Csv, &[("a,\"b\".mp3", Err("line\nbreak".into()))]);
+        assert!(text.contains("\n\"a,\"\"b\"\".mp3\",\"line\nbreak\","), "{text}");
     }
 }
