@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use audio_signals::{RATE, chord, clicks, mix, noise, sine, wav};
 use proptest::prelude::*;
 use reprise::dsp::{Analysis, AnalyzeError, Analyzer, Limits, danceability};
+use reprise::sandbox::clips::{Mode, SAMPLE_RATE, Score, Style, render};
 
 fn analyze(channels: &[&[f32]], rate: u32) -> Analysis {
     let clip = wav(channels, rate);
@@ -91,6 +92,21 @@ fn click_tracks_have_their_tempo_at_any_sample_rate() {
         assert!(a.beat_regularity.expect("defined") > 0.8, "{bpm} BPM");
         assert!(a.percussive_ratio.expect("defined") > 0.9);
         near(a.onset_rate, bpm / 60.0, 0.2);
+    }
+}
+
+#[test]
+fn the_beat_is_neither_doubled_nor_halved_where_a_dance_style_makes_it_plain() {
+    // House has hi-hats between its kicks, hip hop is slow, and a waltz has three beats a bar.
+    let styles = [(Style::House, 118.0, 134.0), (Style::HipHop, 80.0, 104.0), (Style::Waltz, 84.0, 150.0)];
+    for (style, low, high) in styles {
+        for part in [0.0, 0.3, 0.7, 1.0] {
+            let bpm = low + part * (high - low);
+            let score = Score { style, bpm, tonic: 2, mode: Mode::Minor, variant: (part * 100.0) as u64 };
+            let samples: Vec<f32> = render(&score).iter().map(|&sample| f32::from(sample) / 32_768.0).collect();
+            let a = analyze(&[&samples], SAMPLE_RATE);
+            near(a.bpm, bpm, 0.02 * bpm);
+        }
     }
 }
 
