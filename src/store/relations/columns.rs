@@ -185,7 +185,7 @@ pub static RELATIONS: [Relation; 6] = [
             CENTROID,
             ZERO_CROSSING_RATE,
             DANCEABILITY,
-            text("preview_url", "the provider's page or track, never a link to the clip"),
+            text("preview_url", "where a clip can be had again, such as deezer:track:3135556; never a link"),
             HARMONIC_RATIO,
             PERCUSSIVE_RATIO,
             CLIP_SECONDS,
