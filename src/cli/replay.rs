@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{Usage, logging};
-use crate::config::{Config, MailboxKind};
+use crate::config::Config;
 use crate::records::now_micros;
 use crate::replay::{Counts, Event, Means, ReplayError, Report, Request, Start, plan, rebuild, replay};
 use crate::service::{open_mailbox, open_store};
@@ -73,12 +73,6 @@ pub(super) fn run(args: &ReplayArgs, json: bool, config: &Config) -> anyhow::Res
     let done = if args.rebuild { rebuild(&means, &mut listener) } else { replay(&means, &request, &mut listener) };
     progress.end();
     let Report { topics, rows_changed, appended } = done.map_err(usage)?;
-    if appended > 0 && config.mailbox.kind == MailboxKind::Kafka {
-        eprintln!(
-            "{appended} rows were appended to music_transformed: restart the transform stages that are running, so that they \
-             know them"
-        );
-    }
     let seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let answer = Answer { topics, rows_changed, appended, rebuilt: args.rebuild, seconds, digest: means.store.digest()? };
     if json {

@@ -37,6 +37,7 @@ keeps! { rig();
     a_seek_reads_from_there,
     messages_of_a_partition_come_in_order,
     heads_follow_the_last_record_of_a_key,
+    heads_notice_what_somebody_else_appends,
     groups_do_not_disturb_each_other,
     a_session_without_transactions_commits_too,
     a_waiting_poll_wakes_for_a_message,

@@ -6,7 +6,8 @@ use reprise::mailbox::{Ledger, MAX_RECORD_BYTES, MailboxError, Outgoing, Session
 use reprise::records::{Topic, now_micros};
 
 use crate::rig::{
-    PARTITIONS, Rig, all, at, done, fill, joined, quiet, reader, record, shows, take, texts, version, versioned, writer,
+    PARTITIONS, PATIENCE, Rig, all, at, done, fill, joined, quiet, reader, record, shows, take, texts, version, versioned,
+    writer,
 };
 
 const IN: Topic = Topic::MusicTopTracks;
@@ -181,6 +182,37 @@ pub fn heads_follow_the_last_record_of_a_key(rig: &Rig) {
     assert_eq!(session.heads(at(OUT, 0), &keys).unwrap(), [Some(version(5)), Some(version(3)), None]);
     assert_eq!(session.heads(at(OUT, 1), &keys).unwrap(), [None, Some(version(1)), None]);
     assert_eq!(session.heads(at(OUT, 2), &keys).unwrap(), [None, None, None]);
+}
+
+pub fn heads_notice_what_somebody_else_appends(rig: &Rig) {
+    let mailbox = rig.ready();
+    fill(&*mailbox, at(IN, 0), 40);
+    let mut session = mailbox.open(&SessionSpec { heads: vec![OUT], ..reader("g", IN) }).unwrap();
+    joined(&mut *session);
+    let mut other = mailbox.open(&writer()).unwrap();
+    let keys = ["ours".to_owned(), "theirs".to_owned()];
+    for round in 1..=6 {
+        // Ours before and after theirs: what we append ourselves must not hide what came between.
+        let progress = |part: i64| [done(at(IN, 0), 2 * (round - 1) + part, 1)];
+        take(&mut *session, 1);
+        session.publish(&[versioned(at(OUT, 0), "ours", 10 * round)], &progress(1)).unwrap();
+        if round % 2 == 0 {
+            other.publish(&[versioned(at(OUT, 0), "theirs", round), versioned(at(OUT, 1), "theirs", 1)], &[]).unwrap();
+        }
+        take(&mut *session, 1);
+        session.publish(&[versioned(at(OUT, 0), "ours", 10 * round + 1)], &progress(2)).unwrap();
+        let theirs = Some(round - round % 2).filter(|round| *round > 0).map(version);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let heads = session.heads(at(OUT, 0), &keys).unwrap();
+            assert_eq!(heads[0], Some(version(10 * round + 1)), "ours are known at once");
+            if heads[1] == theirs {
+                break;
+            }
+            assert!(Instant::now() < deadline, "round {round}: {heads:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 pub fn the_ledger_adds_up_and_survives(rig: &Rig) {

@@ -395,7 +395,7 @@ impl Session for KafkaSession {
                     .map_err(|error| faults::explain(&self.options, "committing offsets", &error))?;
             }
         }
-        self.heads.published(records);
+        self.heads.published(records, self.spec.transactional);
         for (at, ledger) in ledgers {
             if let Some(owned) = self.owned.get_mut(&at) {
                 owned.ledger = ledger;
@@ -425,6 +425,9 @@ impl Session for KafkaSession {
             return Err(MailboxError::Invalid(format!("the session of group {} keeps no heads of {at}", self.spec.group)));
         }
         let owned = self.owned.keys().any(|owned| owned.partition == at.partition);
+        if let Some(reader) = &self.reader {
+            self.heads.catch_up(at, reader)?;
+        }
         self.heads.find(at, keys).filter(|_| owned).ok_or_else(|| self.is_revoked(at))
     }
 
