@@ -20,6 +20,8 @@ mod client;
 mod configuration;
 #[path = "pipeline/demo.rs"]
 mod demo;
+#[path = "pipeline/export.rs"]
+mod export;
 #[path = "pipeline/faults.rs"]
 mod faults;
 #[path = "pipeline/logs.rs"]

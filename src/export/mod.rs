@@ -6,7 +6,7 @@
 //!
 //! **Guarantee.** All files show one state of the database, also beside a running service. Nothing bears its final name before
 //! everything is written, and `datapackage.json` comes last: its checksums tell whole exports from mixed ones. Rows stream, so
-//! that memory does not grow with the database.
+//! that memory does not grow with the database. What a killed export leaves are hidden files that end in `.partial`.
 
 mod csv;
 mod datapackage;
