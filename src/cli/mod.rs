@@ -15,6 +15,7 @@ mod migrate;
 mod once;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod sandbox;
 mod search;
@@ -79,6 +80,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// The database as CSV, Parquet or JSON Lines, for other programs
     Export(export::ExportArgs),
+    /// What is in the database, as one HTML page to look at
+    Report(report::ReportArgs),
     /// The stand-in APIs on their own
     Sandbox(sandbox::SandboxArgs),
 }
@@ -127,6 +130,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::DeadLetters(args) => dead_letters::run(&args, json, &configured()?),
         Command::Audit(args) => audit::run(&args, json, &configured()?),
         Command::Export(args) => export::run(&args, json, &configured()?),
+        Command::Report(args) => report::run(&args, json, &configured()?),
         Command::Sandbox(args) => sandbox::run(&args, json),
     }
 }

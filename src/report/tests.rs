@@ -1,0 +1,1 @@
+//! See the promises of the modules.
