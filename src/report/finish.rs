@@ -6,7 +6,7 @@ use super::census::{Census, ENDS, GENRE_FIGURES, GenreCount, TOP};
 use super::figures::{Artists, Correlation, Coverage, Extreme, Figures, Genre, Genres, Key, Named, Years};
 use super::histogram::Histogram;
 use super::kept::{Kept, Top};
-use super::measures::{MEASURES, Measure};
+use super::measures::MEASURES;
 use crate::dsp::TONICS;
 
 impl Census {
@@ -28,9 +28,7 @@ impl Census {
                 artists_lastfm: self.known.artists_lastfm,
                 artist_match: named(&self.artist_match),
             },
-            spreads: spreads
-                .filter_map(|(measure, histogram)| Some((measure.key, histogram.spread(Measure::bins_in_a_bar())?)))
-                .collect(),
+            spreads: spreads.filter_map(|(measure, histogram)| Some((measure.key, histogram.spread()?))).collect(),
             agreement: self.agreement,
             keys: keys(&self.keys),
             loudness_by_year: by_year.iter().filter_map(|(from, (loudness, _))| years(**from, loudness)).collect(),

@@ -16,6 +16,10 @@ pub(super) struct Histogram {
     most: f64,
 }
 
+/// Bins in a bar, the first one that leaves more than `ENOUGH` bars; at least 1.
+const WIDTHS: [u32; 4] = [10, 5, 2, 1];
+const ENOUGH: u32 = 11;
+
 /// A bar: `tracks` values from `from` on, up to but without `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bin {
@@ -34,7 +38,7 @@ pub struct Spread {
     pub known: u64,
     /// The smallest value.
     pub least: f64,
-    /// A quarter of the tracks is below; right within a tenth of a bar's width, as the next two.
+    /// A quarter of the tracks is below; right within the finest bar's width, as the next two.
     pub lower_quartile: f64,
     /// Half of the tracks is below.
     pub median: f64,
@@ -91,9 +95,15 @@ impl Histogram {
         None
     }
 
-    /// The spread, in bars of `width` bins each. `None`: nothing known.
-    pub(super) fn spread(&self, width: u32) -> Option<Spread> {
-        let width = width.max(1);
+    /// Bins in a bar: as many as leave enough bars to see a shape.
+    fn width(&self) -> Option<u32> {
+        let (first, last) = (self.counts.first_key_value()?.0, self.counts.last_key_value()?.0);
+        Some(WIDTHS.into_iter().find(|width| last / width - first / width >= ENOUGH).unwrap_or(1))
+    }
+
+    /// The spread. `None`: nothing known.
+    pub(super) fn spread(&self) -> Option<Spread> {
+        let width = self.width()?;
         let mut bars: BTreeMap<u32, u64> = BTreeMap::new();
         for (bin, count) in &self.counts {
             *bars.entry(bin / width).or_default() += count;
@@ -142,11 +152,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bars_add_up_to_what_is_known_whatever_the_values(values in prop::collection::vec(any::<f64>(), 0..200), width in 1..9_u32) {
+        fn bars_add_up_to_what_is_known_whatever_the_values(values in prop::collection::vec(any::<f64>(), 0..200)) {
             let histogram = filled(&values);
             let numbers = values.iter().filter(|value| !value.is_nan()).count() as u64;
             prop_assert_eq!(histogram.known(), numbers);
-            let spread = histogram.spread(width);
+            let spread = histogram.spread();
             prop_assert_eq!(spread.is_some(), numbers > 0);
             if let Some(spread) = spread {
                 prop_assert_eq!(spread.bins.iter().map(|bin| bin.tracks).sum::<u64>(), numbers);
@@ -164,7 +174,7 @@ mod tests {
 
         #[test]
         fn each_value_is_in_the_bar_whose_edges_hold_it(value in -10.0..19.9_f64) {
-            let spread = filled(&[value]).spread(3).expect("one value");
+            let spread = filled(&[value]).spread().expect("one value");
             let bar = spread.bins[0];
             prop_assert!(spread.bins.len() == 1 && bar.from <= value + 1e-9 && value < bar.to + 1e-9, "{:?}", bar);
             prop_assert_eq!((spread.least, spread.median, spread.most), (value, value, value));

@@ -21,7 +21,7 @@ pub(super) struct Measure {
     convert: fn(f64) -> f64,
     /// Lower edge of the first bar.
     lo: f64,
-    /// Width of a bar.
+    /// Width of the widest bar; where all values are close together, narrower ones show their shape.
     step: f64,
     /// Most bars.
     bars: u32,
@@ -31,7 +31,7 @@ pub(super) struct Measure {
     pub(super) correlated: bool,
 }
 
-/// Bins in a bar: quartiles are as exact as a tenth of a bar.
+/// Bins in the widest bar: quartiles are as exact as a bin.
 const FINE: u32 = 10;
 
 fn same(value: f64) -> f64 {
@@ -178,10 +178,5 @@ impl Measure {
     /// For the tracks of a genre or of some years, of which there are many: two bins a bar.
     pub(super) fn small_histogram(&self) -> Histogram {
         Histogram::new(self.lo, self.step / 2.0, self.bars * 2)
-    }
-
-    /// Bins of [`Measure::histogram`] in a bar.
-    pub(super) const fn bins_in_a_bar() -> u32 {
-        FINE
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn coverage(figures: &Figures) -> String {
 }
 
 /// A share as a bar, with words.
-fn bar(name: &str, part: u64, whole: u64, more: &str) -> String {
+pub(super) fn bar(name: &str, part: u64, whole: u64, more: &str) -> String {
     let width = if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 100.0).clamp(0.0, 100.0) };
     let share = percent(part, whole);
     let (part, whole) = (count(part), count(whole));
@@ -121,8 +121,8 @@ fn mixed(versions: &[Named]) -> Option<String> {
 pub(super) fn foot(figures: &Figures, made: &Made) -> String {
     let mut said = vec![
         "What is unknown is left out, never counted as 0.".to_owned(),
-        "Counts, shares and correlations are exact; medians and quartiles are right within a tenth of a bar's width, by genre \
-         and by year within half of one."
+        "Counts, shares and correlations are exact; medians and quartiles are right within 0.5 BPM, 0.1 LU and 0.002 of what goes \
+         from 0 to 1, by genre and by year within 2.5 BPM, 0.5 LU and 0.01."
             .to_owned(),
         "Correlations are Pearson's, over the tracks where both figures are known; of listeners, the logarithm.".to_owned(),
         format!(

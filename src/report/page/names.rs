@@ -180,7 +180,7 @@ pub(super) fn matches(figures: &Figures) -> String {
         decimal(spread.least, 2)
     );
     let words = format!("<p class=\"legend\">In words: {}.</p>", listed(&figures.coverage.track_match));
-    panel("matches", title, false, &reading, &(histogram(FIGURE, &reading, spread, measure) + &words))
+    panel("matches", title, false, &reading, &(histogram(FIGURE, &reading, spread, measure, measure.name) + &words))
 }
 
 pub(super) fn extremes(figures: &Figures) -> String {

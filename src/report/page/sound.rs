@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::census::YEARS_TOGETHER;
 use super::super::figures::{Figures, Key, Spread, Years};
 use super::super::measures::Measure;
+use super::frame::bar;
 use super::svg::{Plot, picture, ticks};
 use super::text::{count, counted, decimal, escaped, percent};
 use super::{NO_AUDIO, missing, of_tracks, panel};
@@ -14,8 +15,12 @@ pub(super) const FIGURE: (f64, f64) = (480.0, 250.0);
 const SMALL: (f64, f64) = (320.0, 165.0);
 
 /// Bars with the median.
-pub(super) fn histogram(size: (f64, f64), label: &str, spread: &Spread, measure: &Measure) -> String {
+pub(super) fn histogram(size: (f64, f64), label: &str, spread: &Spread, measure: &Measure, below: &str) -> String {
     let edges = spread.bins.first().map(|bin| bin.from).zip(spread.bins.last().map(|bin| bin.to)).unwrap_or_default();
+    // A few bars alone would be as wide as the picture.
+    let room =
+        (8_usize.saturating_sub(spread.bins.len())) as f64 / 2.0 * spread.bins.first().map_or(0.0, |bin| bin.to - bin.from);
+    let edges = (edges.0 - room, edges.1 + room);
     let most = spread.bins.iter().map(|bin| bin.tracks).max().unwrap_or_default();
     let mut plot = Plot::new(size, label, edges, (0.0, most as f64));
     plot.beside_counts(most);
@@ -26,7 +31,7 @@ pub(super) fn histogram(size: (f64, f64), label: &str, spread: &Spread, measure:
         let title = format!("{from} to {to}{}: {}", unit(measure), counted(bin.tracks, "track"));
         plot.bar((bin.from, bin.to), bin.tracks as f64, "b", &title);
     }
-    plot.below(&numbered(&ticks(edges, (size.0 / 65.0) as usize)), &axis(measure));
+    plot.below(&numbered(&ticks(edges, (size.0 / 65.0) as usize)), below);
     plot.upright(spread.median, &format!("median {}", decimal(spread.median, measure.decimals)));
     plot.finish()
 }
@@ -77,7 +82,20 @@ pub(super) fn tempo(figures: &Figures) -> String {
             count(found.compared)
         );
     }
-    panel("tempo", title, false, &reading, &histogram(FIGURE, &reading, spread, measure))
+    let picture = histogram(FIGURE, &reading, spread, measure, &axis(measure));
+    panel("tempo", title, false, &reading, &(picture + &agreement(figures)))
+}
+
+/// librosa's tempo beside ours, as bars.
+fn agreement(figures: &Figures) -> String {
+    let found = &figures.agreement;
+    if found.compared == 0 {
+        return String::new();
+    }
+    let rows =
+        [("librosa: the same", found.same), ("half of it", found.half), ("double", found.double), ("other", found.other)];
+    let rows = rows.map(|(name, tracks)| bar(name, tracks, found.compared, ""));
+    format!("<ul class=\"coverage agreement\">{}</ul>", rows.concat())
 }
 
 pub(super) fn loudness(figures: &Figures) -> String {
@@ -88,7 +106,7 @@ pub(super) fn loudness(figures: &Figures) -> String {
         of_tracks(figures, spread.known, "have a loudness"),
         middle(spread, measure)
     );
-    panel("loudness", title, false, &reading, &histogram(FIGURE, &reading, spread, measure))
+    panel("loudness", title, false, &reading, &histogram(FIGURE, &reading, spread, measure, &axis(measure)))
 }
 
 pub(super) fn loudness_by_year(figures: &Figures) -> String {
@@ -176,7 +194,7 @@ pub(super) fn others(figures: &Figures) -> String {
     let small = |(spread, measure): &(&Spread, &Measure)| {
         let reading = format!("{}: {}.", counted(spread.known, "track"), middle(spread, measure));
         let label = format!("{}: {reading}", measure.name);
-        let picture = histogram(SMALL, &label, spread, measure);
+        let picture = histogram(SMALL, &label, spread, measure, measure.unit);
         format!("<figure><h3>{}</h3>{picture}<figcaption>{}</figcaption></figure>", capital(measure.name), escaped(&reading))
     };
     let body: Vec<String> = known.iter().map(small).collect();
@@ -229,7 +247,7 @@ fn circle(keys: &[Key], label: &str) -> String {
         let _ = write!(
             body,
             "<path class=\"{}\" fill-opacity=\"{strength:.2}\" d=\"{}\"><title>{title}</title></path>\
-             <text class=\"k m\" x=\"{x:.1}\" y=\"{:.1}\">{name}</text><text class=\"t m\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
+             <text class=\"k m\" x=\"{x:.1}\" y=\"{:.1}\">{name}</text><text class=\"c m\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
             if key.minor { "wn" } else { "wj" },
             wedge(step, outer, inner),
             y - 1.0,

@@ -63,8 +63,8 @@ pub(super) struct Plot {
 
 /// Space beside the drawing, for numbers.
 const LEFT: f64 = 40.0;
-const RIGHT: f64 = 10.0;
-const TOP: f64 = 10.0;
+const RIGHT: f64 = 18.0;
+const TOP: f64 = 24.0;
 const BOTTOM: f64 = 36.0;
 
 impl Plot {
@@ -160,8 +160,15 @@ impl Plot {
     pub(super) fn upright(&mut self, value: f64, word: &str) {
         let x = self.x.at(value);
         self.line((x, TOP), (x, self.size.1 - BOTTOM), "q");
-        let class = if x > self.size.0 * 0.6 { "t e s" } else { "t s" };
-        self.text(if class == "t s" { x + 5.0 } else { x - 5.0 }, TOP + 8.0, class, word);
+        // Above the marks, and not beyond the edge.
+        let class = match x / self.size.0 {
+            share if share > 0.75 => "t e s",
+            share if share < 0.25 => "t s",
+            _ => "t m s",
+        };
+        if !word.is_empty() {
+            self.text(x, TOP - 8.0, class, word);
+        }
     }
 
     /// A line at a value of the axis beside.
