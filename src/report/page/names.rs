@@ -1,7 +1,9 @@
 //! Figures with names: genres, artists, matches, and the tracks at the ends.
 
+use std::collections::BTreeMap;
+
 use super::super::census::{GENRES, LISTENERS_THAT_COUNT, TOP};
-use super::super::figures::{Artist, Extreme, Figures, Utmost};
+use super::super::figures::{Artist, Bin, Extreme, Figures, Spread, Utmost};
 use super::super::measures::Measure;
 use super::frame::listed;
 use super::sound::{FIGURE, capital, histogram};
@@ -171,16 +173,31 @@ pub(super) fn matches(figures: &Figures) -> String {
     let (Some(spread), Some(measure)) = (figures.spreads.get("lastfm_match_score"), Measure::of("lastfm_match_score")) else {
         return missing("matches", title, NO_LASTFM);
     };
-    let full = spread.bins.iter().filter(|bin| bin.from >= 0.995).map(|bin| bin.tracks).sum();
+    let spread = &hundredths(spread);
+    let full = spread.bins.last().map_or(0, |bin| bin.tracks);
     let reading = format!(
-        "{}; {} of these are the same name to the letter or nearly so, and the least alike that was taken has {}. What is below the \
-         threshold is not taken.",
+        "{}; {} of these score 1, and the least alike that was taken scores {}. What is below the threshold is not taken.",
         of_tracks(figures, spread.known, "were matched with a song of Last.fm's"),
         percent(full, spread.known),
         decimal(spread.least, 2)
     );
     let words = format!("<p class=\"legend\">In words: {}.</p>", listed(&figures.coverage.track_match));
     panel("matches", title, false, &reading, &(histogram(FIGURE, &reading, spread, measure, measure.name) + &words))
+}
+
+/// In bars of 0.01 from 0.8 or below up to 1: where all scores are alike, narrower bars would show nothing.
+fn hundredths(spread: &Spread) -> Spread {
+    let hundredth = |value: f64| ((value * 100.0 + 1e-6).floor() as i64).clamp(0, 100);
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    for bin in &spread.bins {
+        *counts.entry(hundredth(bin.from)).or_default() += bin.tracks;
+    }
+    let first = counts.keys().next().map_or(80, |first| *first.min(&80));
+    let bar = |at: i64| {
+        let (from, to) = (at as f64 / 100.0, (at + 1) as f64 / 100.0);
+        Bin { from, to, tracks: counts.get(&at).copied().unwrap_or_default() }
+    };
+    Spread { bins: (first..=100).map(bar).collect(), ..spread.clone() }
 }
 
 pub(super) fn extremes(figures: &Figures) -> String {
