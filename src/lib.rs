@@ -18,6 +18,7 @@
 //!   [`stage::Processor`]; [`pool`]: the threads that analyse clips.
 //! - [`extract`]: what the music APIs are asked; [`load`]: the writer.
 //! - [`replay`]: applies what the topics hold to the database once more, or rebuilds it; [`export`]: the database as files.
+//! - [`report`]: what is in the database, counted and drawn as one page. Pure.
 //! - [`service`]: everything put together from the [`config`]; [`observe`]: metrics, dashboard, logs; [`sandbox`]: stand-in
 //!   APIs; [`cli`]: one file a command.
 //!
@@ -35,6 +36,7 @@ pub mod observe;
 pub mod pool;
 pub mod records;
 pub mod replay;
+pub mod report;
 pub mod sandbox;
 pub mod service;
 pub mod sqlite;
