@@ -205,7 +205,8 @@ mod tests {
 
     /// The numbers of the attributes that are places.
     fn places(svg: &str, attribute: &str) -> Vec<f64> {
-        let parts = svg.split(&format!(" {attribute}=\"")).skip(1);
+        let before = format!(" {attribute}=\"");
+        let parts = svg.split(&before).skip(1);
         parts.map(|part| part.split('"').next().unwrap_or_default().parse().expect("a number")).collect()
     }
 
