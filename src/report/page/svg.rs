@@ -38,9 +38,10 @@ fn finite(value: f64) -> f64 {
 
 /// Round numbers in `lo..=hi`, about `most` of them.
 pub(super) fn ticks((lo, hi): (f64, f64), most: usize) -> Vec<f64> {
-    let span = finite(hi) - finite(lo);
-    if !span.is_finite() || span <= 0.0 || span < 1e-12 * lo.abs().max(hi.abs()) {
-        return vec![finite(lo)];
+    let (lo, hi) = (finite(lo), finite(hi));
+    let span = hi - lo;
+    if span <= 0.0 || span < 1e-12 * lo.abs().max(hi.abs()) {
+        return vec![lo];
     }
     let raw = span / most.max(1) as f64;
     let power = 10_f64.powf(raw.log10().floor());
