@@ -63,7 +63,7 @@ pub(super) struct Plot {
 }
 
 /// Space beside the drawing, for numbers.
-const LEFT: f64 = 40.0;
+const LEFT: f64 = 46.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 36.0;
