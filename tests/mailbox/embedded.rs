@@ -137,6 +137,27 @@ fn a_flipped_bit_is_found_named_and_repaired() {
 }
 
 #[test]
+fn a_flipped_bit_in_a_compacted_topic_is_listed_too() {
+    let topic = Topic::MusicTransformed;
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let mailbox = open(dir.path());
+        mailbox.create_topics(PARTITIONS).unwrap();
+        let payload = |number: i32| record(at(topic, 0), &format!("key {number}"), format!("payload of message <{number}>"));
+        mailbox.open(&writer()).unwrap().publish(&(0..5).map(payload).collect::<Vec<_>>(), &[]).unwrap();
+    }
+    // One in the middle, which compaction might have taken as well, and the last one, which it would not.
+    assert_eq!((flip(dir.path(), b"payload of message <2>"), flip(dir.path(), b"payload of message <4>")), (1, 1));
+    let report = repair(dir.path(), &TopicNames::default()).unwrap();
+    assert_eq!((report.kept, report.lost.len()), (3, 2), "{report:?}");
+    for offset in ["offset 2", "offset 4"] {
+        let told = report.lost.iter().filter(|lost| lost.contains("music_transformed/0") && lost.contains(offset));
+        assert_eq!(told.count(), 1, "{offset}: {report:?}");
+    }
+    open(dir.path()).verify().unwrap();
+}
+
+#[test]
 fn a_truncated_file_is_refused() {
     let dir = filled(2_000);
     let whole = fs::metadata(file(dir.path())).unwrap().len();

@@ -55,13 +55,17 @@ impl Scene {
 
 /// Lines of `sql` on the embedded database of a data directory, each the column `value`.
 pub fn lines(data_dir: &Path, sql: &str) -> Vec<String> {
+    lines_of(&data_dir.join("reprise.db"), sql)
+}
+
+/// Lines of `sql` on an SQLite file, each the column `value`.
+pub fn lines_of(file: &Path, sql: &str) -> Vec<String> {
     use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query, sql_types::Text};
     #[derive(QueryableByName)]
     struct Line {
         #[diesel(sql_type = Text)]
         value: String,
     }
-    let file = data_dir.join("reprise.db");
     let mut connection = SqliteConnection::establish(&file.to_string_lossy()).expect("the database opens");
     let rows: Vec<Line> = sql_query(sql).load(&mut connection).unwrap_or_else(|error| panic!("{sql}: {error}"));
     rows.into_iter().map(|line| line.value).collect()

@@ -1,8 +1,10 @@
 //! Repairing a damaged log: what is readable is kept, what is lost is listed.
 //!
 //! **Guarantee.** The damaged file is kept beside the new one. Every message in the new file has passed its checksum and kept
-//! its offset; every lost one of a topic without compaction is noted, so that readers pass over it knowingly.
+//! its offset; every lost one of a topic without compaction is noted, so that readers pass over it knowingly. Of a compacted
+//! topic those are listed that are there and unsound: what is not there at all cannot be told from compaction.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use diesel::prelude::*;
@@ -51,8 +53,8 @@ pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> 
     fresh.run(schema::prepare)?;
     let mut report = Repaired { kept: 0, lost: Vec::new(), damaged_copy: beside(&path, &format!(".damaged-{}", now_micros())) };
     let every = copy_logs(&mut old, &mut fresh, names)?;
-    copy_messages(&mut old, &mut fresh, &mut report)?;
-    note_holes(&mut fresh, &every, &mut report)?;
+    let unsound = copy_messages(&mut old, &mut fresh, &mut report)?;
+    note_holes(&mut fresh, &every, &unsound, &mut report)?;
     copy_groups(&mut old, &mut fresh, &path, &every, &mut report)?;
     drop(old);
     drop(fresh);
@@ -89,14 +91,18 @@ fn copy_logs(old: &mut Database, fresh: &mut Database, names: &TopicNames) -> Re
 
 type MessageRow = (i64, i64, i64, Vec<u8>, Vec<u8>, i64, Option<i64>, Option<i64>, i64);
 
-fn copy_messages(old: &mut Database, fresh: &mut Database, report: &mut Repaired) -> Result<(), MailboxError> {
+/// Log and offset of messages that are there and fail their checksum.
+type Unsound = BTreeSet<(i64, i64)>;
+
+fn copy_messages(old: &mut Database, fresh: &mut Database, report: &mut Repaired) -> Result<Unsound, MailboxError> {
+    let mut unsound = Unsound::new();
     // Positions are given in sequence, so no message stands beyond as many as were ever appended.
     let appended: Vec<i64> = fresh.read(|connection| Ok(logs::table.select(logs::high).load(connection)?))?;
     let last: i64 = appended.iter().sum();
     let mut position = 0;
     while position < last {
         let rows = match old.run(|connection| load(connection, position, CHUNK)) {
-            Ok(rows) if rows.is_empty() => return Ok(()),
+            Ok(rows) if rows.is_empty() => break,
             Ok(rows) => rows,
             // A damaged page: take what can be had one by one.
             Err(_) => (position..position + CHUNK)
@@ -106,9 +112,9 @@ fn copy_messages(old: &mut Database, fresh: &mut Database, report: &mut Repaired
                 .collect(),
         };
         position = rows.last().map_or(position + CHUNK, |row| row.0);
-        report.kept += fresh.write(|connection| keep(connection, rows))?;
+        report.kept += fresh.write(|connection| keep(connection, rows, &mut unsound))?;
     }
-    Ok(())
+    Ok(unsound)
 }
 
 fn load(connection: &mut SqliteConnection, after: i64, max: i64) -> Result<Vec<MessageRow>, Fault> {
@@ -128,10 +134,11 @@ fn load(connection: &mut SqliteConnection, after: i64, max: i64) -> Result<Vec<M
 }
 
 /// Inserts the rows that are sound; answers how many.
-fn keep(connection: &mut SqliteConnection, rows: Vec<MessageRow>) -> Result<u64, Fault> {
+fn keep(connection: &mut SqliteConnection, rows: Vec<MessageRow>, unsound: &mut Unsound) -> Result<u64, Fault> {
     let mut kept = 0;
     for (_, log, offset, key, payload, appended_at, observed_at, tiebreak, sum) in rows {
         if !log::is_sound(log, offset, &key, &payload, appended_at, observed_at.zip(tiebreak), sum) {
+            unsound.insert((log, offset));
             continue;
         }
         let row = (
@@ -150,9 +157,9 @@ fn keep(connection: &mut SqliteConnection, rows: Vec<MessageRow>) -> Result<u64,
     Ok(kept)
 }
 
-fn note_holes(fresh: &mut Database, every: &[Log], report: &mut Repaired) -> Result<(), MailboxError> {
+fn note_holes(fresh: &mut Database, every: &[Log], unsound: &Unsound, report: &mut Repaired) -> Result<(), MailboxError> {
     for log in every {
-        let gaps = fresh.write(|connection| {
+        let (gaps, dropped) = fresh.write(|connection| {
             let ends = log::ends(connection, log.id)?;
             let found: Vec<i64> = messages::table
                 .filter(messages::log.eq(log.id))
@@ -163,7 +170,7 @@ fn note_holes(fresh: &mut Database, every: &[Log], report: &mut Repaired) -> Res
             // Of a compacted topic only the last message must be there; what else is gone cannot be told from compaction.
             let mut expected = if compacted { ends.low.max(ends.high - 1) } else { ends.low };
             let mut gaps = Vec::new();
-            for offset in found.into_iter().chain([ends.high]) {
+            for offset in found.iter().copied().chain([ends.high]) {
                 if offset > expected {
                     gaps.push((expected, offset - 1));
                 }
@@ -173,9 +180,18 @@ fn note_holes(fresh: &mut Database, every: &[Log], report: &mut Repaired) -> Res
                 let row = (holes::log.eq(log.id), holes::first.eq(first), holes::last.eq(last));
                 diesel::insert_into(holes::table).values(row).execute(connection)?;
             }
-            Ok(gaps)
+            // Their log and offset may be what was damaged: only what can be missing is called lost.
+            let is_lost = |offset: &i64| {
+                (ends.low..ends.high).contains(offset)
+                    && found.binary_search(offset).is_err()
+                    && !gaps.iter().any(|(first, last)| (*first..=*last).contains(offset))
+            };
+            let dropped: Vec<i64> =
+                unsound.range((log.id, i64::MIN)..=(log.id, i64::MAX)).map(|(_, offset)| *offset).filter(is_lost).collect();
+            Ok((gaps, dropped))
         })?;
         report.lost.extend(gaps.iter().map(|(first, last)| format!("{}: the messages from offset {first} to {last}", log.at)));
+        report.lost.extend(dropped.iter().map(|offset| format!("{}: the message of offset {offset}", log.at)));
     }
     Ok(())
 }

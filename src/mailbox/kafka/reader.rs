@@ -18,6 +18,8 @@ use crate::records::Topic;
 
 /// How long librdkafka gets to close a client. Closing has been seen to hang; the client is then abandoned with its thread.
 const CLOSE: Duration = Duration::from_secs(5);
+/// How long a partition may be without a leader before that is an outage.
+const ELECTED: Duration = Duration::from_secs(3);
 /// Group under which nothing is ever committed: librdkafka wants one.
 const NOBODY: &str = "reprise.reader";
 
@@ -225,14 +227,24 @@ pub(super) fn ends(
     consumer: &BaseConsumer<Listener>,
     at: TopicPartition,
 ) -> Result<(i64, i64), MailboxError> {
-    match consumer.fetch_watermarks(options.names.name(at.topic), at.partition, REACH) {
-        Ok(found) => Ok(found),
-        Err(error) => match faults::code(&error) {
+    let deadline = Instant::now() + ELECTED;
+    loop {
+        let error = match consumer.fetch_watermarks(options.names.name(at.topic), at.partition, REACH) {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        match faults::code(&error) {
             Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                Err(MailboxError::Invalid(format!("{at} does not exist in {}", options.names.name(at.topic))))
+                return Err(MailboxError::Invalid(format!("{at} does not exist in {}", options.names.name(at.topic))));
             }
-            _ => Err(faults::explain(options, "asking for the ends of a partition", &error)),
-        },
+            // A topic that was just made: not every broker knows its leader yet.
+            Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+                if Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            _ => return Err(faults::explain(options, "asking for the ends of a partition", &error)),
+        }
     }
 }
 
