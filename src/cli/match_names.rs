@@ -164,12 +164,32 @@ fn answer_pairs(
     if format == Format::Tsv {
         writeln!(out, "{header}\tscore\tmatch\tquality")?;
     }
-    let mut separator = "[";
+    let answered = answer_rows(matcher, &mut rows, &columns, format, out);
+    // A line that cannot be read ends the answer, but what was answered stays whole.
+    let closed = if format == Format::Json { writeln!(out, "\n]") } else { Ok(()) };
+    answered.and_then(|()| Ok(closed?)).map(|()| ExitCode::SUCCESS)
+}
+
+fn answer_rows<R: BufRead>(
+    matcher: &Matcher,
+    rows: &mut pairs::Rows<'_, R>,
+    columns: &Columns,
+    format: Format,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let mut separator = "";
+    if format == Format::Json {
+        write!(out, "[")?;
+    }
     while let Some(line) = rows.next_line()? {
         if line.is_empty() {
-            continue; // the end of a file that an editor closed with an empty line
+            // No pair, often the end of a file; the table's lines stay beside those of the input.
+            if format == Format::Tsv {
+                writeln!(out)?;
+            }
+            continue;
         }
-        let row = columns.split(&line).map_err(|problem| anyhow::anyhow!("{source}, line {}: {problem}", rows.line()))?;
+        let row = columns.split(&line).map_err(|problem| rows.problem(&problem))?;
         let result = row.compare(matcher);
         match format {
             Format::Text => writeln!(out, "{}\t{}", in_words(&result), row.title())?,
@@ -180,10 +200,7 @@ fn answer_pairs(
             Format::Tsv => writeln!(out, "{}{}\t{}", line, row.padding(), in_columns(&result))?,
         }
     }
-    if format == Format::Json {
-        writeln!(out, "{}]", if separator == "[" { "[" } else { "\n" })?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn in_words(result: &MatchResult) -> String {
@@ -222,6 +239,8 @@ mod tests {
         assert_eq!(out.lines().nth(1), Some("One\tOne\tU2\tU2\t\t\t1.000000\t1\texact"));
         let (_, code) = answer(b"name_a\tname_b\na\tb\tc\n", Format::Tsv);
         assert_eq!(code, Err("pairs, line 2: 3 columns; the header has 2".to_owned()));
+        let (out, _) = answer(b"name_a\tname_b\nx\tx\n\ny\ty\n", Format::Tsv);
+        assert_eq!(out.lines().nth(2), Some(""), "an empty line keeps its place");
     }
 
     #[test]
@@ -234,6 +253,9 @@ mod tests {
             assert_eq!(array.len(), count);
             assert!(array.iter().all(|answer| answer["score"].is_number() && answer["match"].is_boolean()));
         }
+        let (out, code) = answer(b"name_a\tname_b\nx\ty\na\tb\tc\n", Format::Json);
+        assert!(code.is_err());
+        assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&out)?.len(), 1, "what was answered is whole");
         Ok(())
     }
 
@@ -243,6 +265,11 @@ mod tests {
         assert_eq!(code, Err("pairs, line 3, column 3: not UTF-8".to_owned()));
         assert_eq!(answer(b"", Format::Tsv).1, Ok(ExitCode::from(2)));
         assert_eq!(answer(b"a\tb\n", Format::Tsv).1, Ok(ExitCode::from(2)));
+        let endless = [b"name_a\tname_b\n".to_vec(), vec![b'x'; 17 << 20]].concat();
+        assert_eq!(
+            answer(&endless, Format::Tsv).1,
+            Err("pairs, line 2: longer than 16 MiB; expected a line a pair".to_owned())
+        );
     }
 
     #[test]

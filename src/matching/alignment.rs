@@ -4,7 +4,7 @@
 //! A word that only one of the names has makes another name of it ("Nirvana" and "Nirvana 2002"), and short names must be
 //! equal, since one letter makes another artist of them ("Muse" and "Mouse").
 
-use super::distance::{edits, typo_cost};
+use super::distance::{LONGEST_COMPARED, edits, typo_cost};
 use super::outcome::{Comparison, Reason};
 use super::words::Words;
 use std::borrow::Cow;
@@ -57,10 +57,13 @@ fn compare_rest(one: &Words, other: &Words, rest: &Rest<'_>, short: usize, long:
     if numbers(&rest.one) != numbers(&rest.other) && !numbers(&rest.one).is_empty() && !numbers(&rest.other).is_empty() {
         return Comparison::new(0.6, Reason::PartDiffers);
     }
-    let cost = typo_cost(&rest.one, &rest.other);
+    let (one_rest, other_rest) = (length(&rest.one), length(&rest.other));
+    // What lies beyond the letters compared is different at least by its length.
+    let unseen = one_rest.max(LONGEST_COMPARED).abs_diff(other_rest.max(LONGEST_COMPARED));
+    let cost = typo_cost(&rest.one, &rest.other) + unseen as f64;
     let lone = if one.len() == 1 && other.len() == 1 { LONE_WORD } else { 1.0 };
     let score = (1.0 - cost * lone / long as f64).max(0.0);
-    let kept = 1.0 - cost / length(&rest.one).max(length(&rest.other)).max(1) as f64;
+    let kept = 1.0 - cost / one_rest.max(other_rest).max(1) as f64;
     if kept < KEPT_OF_WORD && cost > 1.2 {
         return Comparison::new(score - 0.1, Reason::WordDiffers);
     }

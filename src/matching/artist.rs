@@ -40,6 +40,8 @@ mod discount {
     pub const TITLE_OR_INITIAL: f64 = 0.05;
 }
 
+/// The highest score of two names that differ in their brackets only: below every threshold.
+const TOLD_APART: f64 = 0.6;
 /// A joint name has at most this many artists worth telling apart.
 const MOST_PARTS: usize = 16;
 
@@ -99,6 +101,9 @@ impl Artist {
         if full.score >= 1.0 || (self.forms.len() == 1 && other.forms.len() == 1) {
             return full;
         }
+        if self.is_told_apart_by_brackets(other) {
+            return Comparison::new(full.score.min(TOLD_APART), Reason::WordDiffers);
+        }
         let mut best = full;
         for one in &self.forms {
             for two in other.forms.iter().filter(|two| !(one.leaves_much_out() && two.leaves_much_out())) {
@@ -106,6 +111,15 @@ impl Artist {
             }
         }
         best
+    }
+
+    /// "Nirvana (UK)" and "Nirvana (US)": the brackets are there to tell the two apart, however like each other they are.
+    fn is_told_apart_by_brackets(&self, other: &Artist) -> bool {
+        fn bare(artist: &Artist) -> Option<&str> {
+            let form = artist.forms.iter().find(|form| form.left_out == Some(Reason::BracketLeftOut));
+            form.map(|form| form.words.key())
+        }
+        bare(self).is_some_and(|name| bare(other) == Some(name))
     }
 
     fn add(&mut self, text: &str, discount: f64, left_out: Option<Reason>) {
@@ -177,7 +191,7 @@ impl Form {
 
 /// Names that passed through an URL or a web page: "Hot%20Snakes", "Simon &amp; Garfunkel".
 fn decoded(name: &str) -> Cow<'_, str> {
-    if !name.contains('%') && !name.contains("&amp;") {
+    if !name.contains('%') && !(name.contains('&') && name.contains(';')) {
         return Cow::Borrowed(name);
     }
     let mut bytes = Vec::with_capacity(name.len().min(super::fold::LONGEST_NAME));
@@ -188,7 +202,7 @@ fn decoded(name: &str) -> Cow<'_, str> {
         bytes.push(escaped.unwrap_or(*first));
     }
     let text = String::from_utf8(bytes).unwrap_or_else(|_| name.to_owned());
-    Cow::Owned(text.replace("&amp;", "&"))
+    Cow::Owned(text.to_ascii_lowercase().replace("&amp;", "&"))
 }
 
 fn hex(digits: &[u8]) -> Option<u8> {

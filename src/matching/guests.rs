@@ -17,6 +17,7 @@ const JOINTS: [(&str, Joint); 15] = [
     ("featuring", Joint::Guest),
     ("feat", Joint::Guest),
     ("ft", Joint::Guest),
+    // In brackets or before a name of two words: elsewhere it is an initial, "John F. Kennedy", "A.F.I.".
     ("f.", Joint::Guest),
     ("performing", Joint::Guest),
     ("with", Joint::MaybeGuest),
@@ -40,7 +41,8 @@ pub fn split_guests(folded: &str) -> (&str, Option<&str>) {
             Joint::MaybeGuest => looks_like_a_name(after),
             Joint::Equals => false,
         };
-        if guest && before.chars().any(is_word_letter) {
+        // "Little Feat" and "Fleet Ft" have nobody behind the word.
+        if guest && before.chars().any(is_word_letter) && after.chars().any(is_word_letter) {
             return (before, Some(after));
         }
     }
@@ -50,7 +52,8 @@ pub fn split_guests(folded: &str) -> (&str, Option<&str>) {
 /// Splits a folded title at "feat.", "ft." or "featuring"; "with" belongs to a title more often than to a guest.
 pub fn split_featured(folded: &str) -> (&str, Option<&str>) {
     let found = joints(folded).find(|(at, joint, end)| {
-        *at > 0 && *joint == Joint::Guest && folded.get(*at..*end).is_some_and(|word| word.starts_with('f'))
+        let somebody = folded.get(*end..).is_some_and(|after| after.chars().any(is_word_letter));
+        *at > 0 && *joint == Joint::Guest && somebody && folded.get(*at..*end).is_some_and(|word| word.starts_with('f'))
     });
     match found {
         Some((at, _, end)) => (folded.get(..at).unwrap_or(""), folded.get(end..)),
@@ -102,9 +105,11 @@ fn joints(folded: &str) -> impl Iterator<Item = (usize, Joint, usize)> {
             let after = rest.strip_prefix(word)?;
             let ends = after.chars().next().is_none_or(|next| !next.is_alphabetic() || next >= '\u{1100}')
                 || !word.ends_with(char::is_alphabetic);
-            let single =
-                word.len() == 1 && !(after.starts_with(' ') && folded.get(..at).is_some_and(|before| before.ends_with(' ')));
-            (ends && !single).then_some((at, *joint, at + word.len()))
+            let before = folded.get(..at).unwrap_or("");
+            let single = word.len() == 1 && !(after.starts_with(' ') && before.ends_with(' '));
+            let initial = *word == "f."
+                && !(at == 0 || before.ends_with(['(', '[']) || before.ends_with(' ') && after.split_whitespace().count() > 1);
+            (ends && !single && !initial).then_some((at, *joint, at + word.len()))
         })
     })
 }
@@ -120,7 +125,8 @@ mod tests {
             "eminem feat dido",
             "eminem featuring dido",
             "eminem (feat. dido)",
-            "eminem f. dido",
+            "eminem (f. dido)",
+            "eminem f. dr. dre",
             "eminem w/ dido",
         ] {
             assert_eq!(split_guests(name).0.trim_end_matches(['(', ' ']), "eminem", "{name}");
@@ -130,6 +136,10 @@ mod tests {
         assert_eq!(split_guests("feat. dido").1, None, "no name before it");
         assert_eq!(split_guests("aretha").1, None);
         assert_eq!(split_guests("daft punk").1, None);
+        assert_eq!(split_guests("little feat").1, None, "nobody after it");
+        assert_eq!(split_guests("a.f.i.").1, None, "an initial");
+        assert_eq!(split_guests("john f. kennedy").1, None, "an initial");
+        assert_eq!(split_featured("cold feat").1, None);
     }
 
     #[test]

@@ -133,10 +133,8 @@ fn alias_verdict(same: Option<bool>) -> Option<Comparison> {
 }
 
 fn reference(a: &str, b: &str) -> Comparison {
-    if squeezed(a).is_empty() || squeezed(b).is_empty() {
-        return Comparison::new(0.0, Reason::NothingToCompare);
-    }
-    Comparison::new(reference_ratio(a, b), Reason::ReferenceRatio)
+    let nothing = squeezed(a).is_empty() || squeezed(b).is_empty();
+    Comparison::new(reference_ratio(a, b), if nothing { Reason::NothingToCompare } else { Reason::ReferenceRatio })
 }
 
 fn glued(track: &TrackQuery<'_>) -> String {

@@ -164,7 +164,7 @@ impl Reason {
             Reason::TitleEqual => "title equal",
             Reason::TitleSimilar => "title similar",
             Reason::TitleDiffers => "title differs",
-            Reason::TitleUnknown => "title unknown on one side",
+            Reason::TitleUnknown => "title unknown",
             Reason::VersionDiffers => "another version (live, remix, acoustic, demo, ...)",
             Reason::PartDiffers => "another part or number",
             Reason::ArtistEqual => "artist equal",
@@ -237,7 +237,8 @@ impl Comparison {
 
     pub fn result(self, threshold: f64) -> MatchResult {
         let score = self.score.clamp(0.0, 1.0);
-        let matched = score >= threshold;
+        // difflib calls two empty names equal; nobody should join them.
+        let matched = score >= threshold && !self.reasons.has(Reason::NothingToCompare);
         let quality = match score {
             _ if !matched => Quality::Low,
             EXACT_SCORE.. => Quality::Exact,

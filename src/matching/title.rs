@@ -6,7 +6,7 @@
 
 use super::fold::fold;
 use super::guests::{is_guest_list, joint_parts, split_featured};
-use super::versions::{Tail, Version};
+use super::versions::{Tail, Version, is_number};
 use super::words::{Words, is_word_letter};
 
 /// A title, taken apart.
@@ -17,6 +17,8 @@ pub struct Title {
     /// Artists that the title names as guests.
     pub guests: Vec<Words>,
     pub version: Version,
+    /// What stood in place of a title: "Unknown", "n.a.", nothing but a track number. Empty if there is a title.
+    pub placeholder: Words,
 }
 
 /// Segments told apart in one title; more than any real title has.
@@ -40,12 +42,14 @@ impl Title {
             title.add(place, segment, artist_known);
         }
         if text.trim() == "n.a." || title.content.first().is_some_and(|first| first.key() == "unknown") {
-            return Title::default();
-        }
-        if title.content.is_empty() && !text.trim().is_empty() {
+            title = Title::default();
+        } else if title.content.is_empty() && !text.trim().is_empty() {
             // A title of version words only ("Remix", "Live"): then they are the title.
             let words = Words::new(text);
             title = Title { content: Vec::from_iter((!words.is_empty()).then_some(words)), ..Title::default() };
+        }
+        if title.content.is_empty() {
+            title.placeholder = Words::new(&folded);
         }
         title
     }
@@ -67,7 +71,19 @@ impl Title {
         }
         let doubtful = !artist_known && place == Place::Plain && self.content.len() == 1;
         if self.content.is_empty() || self.version.read(&words, doubtful) == Tail::Content {
-            self.content.push(words);
+            self.add_content(words);
+        }
+    }
+
+    /// "The Wall, Pt. 2" says in the title what "The Wall (Part 2)" says behind it.
+    fn add_content(&mut self, words: Words) {
+        let (start, end) = words.split_end(2);
+        match end.as_slice() {
+            ["part", number] if is_number(number) && !start.is_empty() => {
+                self.version.add_part(number);
+                self.content.push(start);
+            }
+            _ => self.content.push(words),
         }
     }
 

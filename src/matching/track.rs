@@ -45,8 +45,10 @@ struct Album {
     full: Words,
     /// Without brackets: edition and year.
     bare: Words,
-    /// Versions that its words hint at.
-    hints: u16,
+    /// Versions that its words say all its recordings are: "Live in Paris", "The Remixes".
+    said: u16,
+    /// Versions that its words hint at, wherever they stand: "Live Through This", "Party Mix".
+    hinted: u16,
 }
 
 /// The weights of the combination. Title over artist as in beets (3 to 2): a catalogue spells titles with more care.
@@ -94,7 +96,9 @@ impl Track {
         let clean = |text: Option<&str>, kept: fn(char) -> bool| -> Option<String> {
             let id: String =
                 text?.chars().take(64).filter(|letter| kept(*letter)).map(|letter| letter.to_ascii_uppercase()).collect();
-            Some(id)
+            // The nil UUID and its kin fill a column; they name nothing.
+            let filler = id.chars().all(|letter| id.starts_with(letter));
+            (!filler).then_some(id)
         };
         let artist = Artist::new(query.artist);
         Track {
@@ -130,21 +134,22 @@ impl Track {
         if self.mbid.is_some() && self.mbid == other.mbid {
             return Comparison::new(1.0, Reason::SameMbid);
         }
-        if self.title.is_empty() && other.title.is_empty() {
+        let nothing = |track: &Track| track.title.is_empty() && track.title.placeholder.is_empty();
+        if nothing(self) && nothing(other) {
             return Comparison::new(0.0, Reason::NothingToCompare);
-        }
-        if self.title.is_empty() || other.title.is_empty() {
-            return self.compare_without_title(other, same_artist);
         }
         if self == other && same_artist != Some(false) {
             return Comparison::new(1.0, Reason::Equal);
+        }
+        if self.title.is_empty() || other.title.is_empty() {
+            return self.compare_without_title(other, same_artist);
         }
         let title = TitleComparison::of(self, other);
         let artist = self.compare_artists(other, &title, same_artist);
         self.combine(other, title, artist)
     }
 
-    /// One title is missing. Only the same artist, album and length together still say that it is the same track.
+    /// A title is missing. Only the same artist, album and length together still say that it is the same track.
     fn compare_without_title(&self, other: &Track, same_artist: Option<bool>) -> Comparison {
         let artist = same_artist.map_or_else(|| self.artist.compare(&other.artist).score, |same| f64::from(u8::from(same)));
         let evidence = [self.album_evidence(other), self.duration_evidence(other)];
@@ -174,14 +179,19 @@ impl Track {
             score -= weight::DURATION_DIFFERS;
         }
         if album == Some(Reason::AlbumDiffers) {
-            let live = self.album_hints(LIVE) != other.album_hints(LIVE) && !same_length;
+            let live = self.album_says(LIVE, false) != other.album_says(LIVE, false) && !same_length;
             score -= if live { weight::LIVE_ALBUM } else { weight::ALBUM_DIFFERS };
         }
         reasons = duration.into_iter().chain(album).fold(reasons, Reasons::with);
         let version = self.version_difference(other, album, same_length);
         // Title, album and length agree: then half a name is a mangled name.
         let all_else = title.score > 0.95 && (same_album || title.album_in_title) && same_length;
+        // A name that is only similar needs something that speaks for the same recording, and nothing that speaks against it.
+        let confirmed = same_length || same_album || title.album_in_title;
+        let doubtful =
+            artist.misspelt && !confirmed || artist.inexact() && duration == Some(Reason::DurationDiffers) && !same_album;
         let caps = [
+            (doubtful, cap::ARTIST),
             (version.is_some(), cap::VERSION),
             (title.part_differs, cap::PART),
             (title_score < if same_length { SAME_TITLE_WITH_LENGTH } else { SAME_TITLE }, cap::TITLE),
@@ -218,8 +228,10 @@ impl Track {
         albums.is_some_and(|(one, two)| plain_similarity(one.full.key(), two.full.key()) >= NAMES_IT)
     }
 
-    fn album_hints(&self, kinds: u16) -> u16 {
-        self.album.as_ref().map_or(0, |album| album.hints & kinds)
+    /// A mere hint is believed beside an equal length only.
+    fn album_says(&self, kinds: u16, same_length: bool) -> u16 {
+        let says = |album: &Album| if same_length { album.said | album.hinted } else { album.said };
+        self.album.as_ref().map_or(0, |album| says(album) & kinds)
     }
 
     /// Another recording of the song, unless the other side's album explains the words.
@@ -232,7 +244,8 @@ impl Track {
         let unexplained = |owner: &Track, reader: &Track| {
             // An unknown album explains nothing, unless an equal length says that it is the same recording.
             let own_counts = same_album || (reader.album.is_none() && same_length);
-            let hints = reader.album_hints(u16::MAX) | if own_counts { owner.album_hints(u16::MAX) } else { 0 };
+            let says = |track: &Track| track.album_says(u16::MAX, same_length);
+            let hints = says(reader) | if own_counts { says(owner) } else { 0 };
             let kinds = owner.title.version.kinds_except(|tail| reader.album.as_ref().is_some_and(|album| album.is(tail)));
             kinds & !(reader.title.version.kinds() | hints) != 0
         };
@@ -254,7 +267,7 @@ impl Track {
         if self.artist.is_unknown() || other.artist.is_unknown() {
             return match title.artist_in_title {
                 true => ArtistComparison::new(0.97, Reason::ArtistInTitle),
-                false => ArtistComparison { score: None, reasons: Reasons::of(Reason::ArtistUnknown) },
+                false => ArtistComparison { score: None, misspelt: false, reasons: Reasons::of(Reason::ArtistUnknown) },
             };
         }
         let strict = self.artist.compare(&other.artist).score;
@@ -267,7 +280,8 @@ impl Track {
         // A short or mangled name is no match by itself; beside an equal title and duration it is a misspelling.
         let loose = 0.9 * plain_similarity(self.artist.words().key(), other.artist.words().key());
         let score = strict.max(loose);
-        ArtistComparison::new(score, if score >= 0.55 { Reason::ArtistSimilar } else { Reason::ArtistDiffers })
+        let found = ArtistComparison::new(score, if score >= 0.55 { Reason::ArtistSimilar } else { Reason::ArtistDiffers });
+        ArtistComparison { misspelt: true, ..found }
     }
 
     /// One artist of a joint name, or a guest named in the title, is the other side's artist.
@@ -313,12 +327,19 @@ fn contains(one: &Words, other: &Words) -> bool {
 struct ArtistComparison {
     /// `None` if one side has no artist and the title does not name it.
     score: Option<f64>,
+    /// No match by itself.
+    misspelt: bool,
     reasons: Reasons,
 }
 
 impl ArtistComparison {
     fn new(score: f64, reason: Reason) -> ArtistComparison {
-        ArtistComparison { score: Some(score), reasons: Reasons::of(reason) }
+        ArtistComparison { score: Some(score), misspelt: false, reasons: Reasons::of(reason) }
+    }
+
+    /// Neither equal nor equal but for what was left out of it.
+    fn inexact(&self) -> bool {
+        self.score.is_some_and(|score| score < 0.95)
     }
 }
 
@@ -329,9 +350,11 @@ impl Album {
         let start = folded.find(['(', '[']).filter(|at| *at > 0);
         let bare = start.and_then(|at| folded.get(..at)).map_or_else(|| full.clone(), Words::new);
         let bare = if bare.is_empty() { full.clone() } else { bare };
-        let hints = Version::hinted(&full);
+        let brackets = start.and_then(|at| folded.get(at..)).map_or_else(Words::default, Words::new);
+        let said = Version::said(&full) | Version::said_by_tail(&brackets);
+        let hinted = Version::hinted(&full);
         let known = !full.is_empty() && full.key() != "unknown" && full.key() != "unknownalbum";
-        known.then_some(Album { full, bare, hints })
+        known.then_some(Album { full, bare, said, hinted })
     }
 
     /// True if `words` are this album's name, or nearly.

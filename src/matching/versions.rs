@@ -47,21 +47,22 @@ enum Meaning {
 #[rustfmt::skip] // a table
 fn meaning(word: &str) -> Meaning {
     match word {
-        "live" | "unplugged" | "session" | "sessions" => Meaning::KindByPlace(LIVE),
-        "remix" | "rmx" | "remixed" | "remixes" | "rework" | "reworked" | "bootleg" | "mashup" | "megamix" | "refix" => Meaning::Kind(REMIX),
+        "live" | "unplugged" | "session" | "sessions" | "vivo" | "directo" | "concert" | "ライブ" | "ライヴ" | "라이브" | "现场" | "現場" => Meaning::KindByPlace(LIVE),
+        "リミックス" | "remix" | "rmx" | "remixed" | "remixes" | "rework" | "reworked" | "bootleg" | "mashup" | "megamix" | "refix" => Meaning::Kind(REMIX),
         "dub" => Meaning::KindByPlace(REMIX),
-        "acoustic" | "acoustica" | "akustik" | "acustico" => Meaning::KindByPlace(ACOUSTIC),
-        "instrumental" | "instrumentals" => Meaning::Kind(INSTRUMENTAL),
-        "karaoke" | "playback" => Meaning::Kind(KARAOKE),
+        "acoustic" | "acoustica" | "akustik" | "acustico" | "acoustique" | "アコースティック" => Meaning::KindByPlace(ACOUSTIC),
+        "instrumental" | "instrumentals" | "instrumentale" | "インストゥルメンタル" => Meaning::Kind(INSTRUMENTAL),
+        "karaoke" | "playback" | "カラオケ" | "伴奏" => Meaning::Kind(KARAOKE),
+        "backing" => Meaning::KindByPlace(KARAOKE),
         "tribute" => Meaning::Kind(COVER),
-        "cover" | "style" | "originally" => Meaning::KindByPlace(COVER),
+        "cover" | "style" | "originally" | "made" => Meaning::KindByPlace(COVER),
         "demo" | "demos" | "outtake" | "outtakes" | "rehearsal" => Meaning::Kind(DEMO),
         "alternate" | "alternative" | "take" | "rough" => Meaning::KindByPlace(DEMO),
         "rerecorded" | "rerecording" | "rerecord" => Meaning::Kind(RERECORDED),
         "recorded" | "recording" => Meaning::Kindless(RERECORDED),
         "extended" => Meaning::Kind(EXTENDED),
         "acapella" | "cappella" | "capella" => Meaning::Kind(ACAPELLA),
-        "remaster" | "remastered" | "remastering" | "remasterizado" | "explicit" | "clean" | "edited" | "uncensored" | "censored"
+        "explicit" | "clean" | "edited" | "uncensored" | "censored"
         | "bonus" | "mono" | "stereo" | "deluxe" | "edition" | "anniversary" | "expanded" | "soundtrack" | "ost" | "radio" => Meaning::Same,
         "digital" | "digitally" | "album" | "single" | "original" | "main" | "track" | "official" | "video" | "audio" | "lyric"
         | "lyrics" | "full" | "special" | "a" | "in" | "at" | "on" | "of" | "from" | "for" | "by" | "length" | "standard" | "super"
@@ -69,6 +70,7 @@ fn meaning(word: &str) -> Meaning {
         | "disc" | "cd" => Meaning::Filler,
         "version" | "ver" | "versao" => Meaning::Kindless(OTHER),
         "mix" | "edit" => Meaning::Kindless(REMIX),
+        _ if word.starts_with("remaster") => Meaning::Same,
         _ if is_year(word) => Meaning::Filler,
         _ => Meaning::Unknown,
     }
@@ -113,6 +115,21 @@ impl Version {
         if reading.says_same() { Tail::Version } else { Tail::Content }
     }
 
+    /// Takes the number of a part.
+    pub fn add_part(&mut self, number: &str) {
+        self.part.push(number);
+    }
+
+    /// The kinds that an album's name says of everything on it: "Live at Wembley", "Hits (Acoustic)", "The Remixes".
+    pub fn said(words: &Words) -> u16 {
+        Reading::of(words).said_of_album()
+    }
+
+    /// The kinds that the brackets behind an album's name say: "Fearless (Taylor's Version)".
+    pub fn said_by_tail(words: &Words) -> u16 {
+        Reading::of(words).kinds()
+    }
+
     /// The kinds that the words of an album's name hint at.
     pub fn hinted(words: &Words) -> u16 {
         words.iter().fold(0, |kinds, word| match meaning(word) {
@@ -143,6 +160,8 @@ impl Version {
 #[derive(Default)]
 struct Reading {
     kinds: u16,
+    /// Kinds whose word only starts the text: "(Live Wembley)" behind a title says so, an album "Live Through This" does not.
+    opening: u16,
     kindless: u16,
     same: usize,
     filler: usize,
@@ -172,15 +191,17 @@ impl Reading {
             match meaning(word) {
                 Meaning::Kind(kind) => reading.kinds |= kind,
                 Meaning::KindByPlace(kind) => {
-                    let placed = match word {
+                    let said = match word {
                         "style" => next == Some("of"),
                         "originally" => matches!(next, Some("performed" | "recorded" | "by" | "sung")),
-                        _ => at == 0 || next.is_none_or(says_more_of_a_version),
+                        "made" => next == Some("famous"),
+                        "backing" => next == Some("track"),
+                        _ => next.is_none_or(says_more_of_a_version),
                     };
-                    if placed {
-                        reading.kinds |= kind;
-                    } else {
-                        reading.unknown += 1;
+                    match said {
+                        true => reading.kinds |= kind,
+                        false if at == 0 && !is_phrase(word) => reading.opening |= kind,
+                        false => reading.unknown += 1,
                     }
                 }
                 Meaning::Kindless(kind) => reading.kindless |= kind,
@@ -193,13 +214,18 @@ impl Reading {
     }
 
     fn is_part(&self) -> bool {
-        let plain = self.kinds == 0 && self.kindless == 0 && self.same == 0;
+        let plain = self.kinds | self.opening == 0 && self.kindless == 0 && self.same == 0;
         plain && self.numbers > 0 && self.part_words > 0 && self.unknown <= self.numbers + self.part_words
     }
 
     fn kinds(&self) -> u16 {
         let kindless = if self.unknown > 0 && !self.remaster || self.kindless & RERECORDED != 0 { self.kindless } else { 0 };
-        self.kinds | kindless
+        self.kinds | self.opening | kindless
+    }
+
+    /// "mix" and "cover" are in the names of albums that are neither.
+    fn said_of_album(&self) -> u16 {
+        self.kinds & !COVER
     }
 
     fn says_same(&self) -> bool {
@@ -208,6 +234,11 @@ impl Reading {
             || (self.unknown == 0 && (self.same > 0 || self.kindless != 0))
             || (self.unknown == 0 && self.filler > 0)
     }
+}
+
+/// Words that say something only together with the next one.
+fn is_phrase(word: &str) -> bool {
+    matches!(word, "style" | "originally" | "made" | "backing")
 }
 
 /// "live at", "acoustic version", "take 2".

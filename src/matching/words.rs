@@ -4,6 +4,8 @@
 //! without points, number words and Roman numerals do not tell names apart. The words serve the alignment of names that
 //! are only nearly equal.
 
+use unicode_normalization::UnicodeNormalization;
+
 /// A name or a title, ready for comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
@@ -18,7 +20,8 @@ pub struct Words {
 impl Words {
     /// Takes a folded text apart.
     pub fn new(folded: &str) -> Words {
-        let mut splitter = Splitter { words: Words::default(), raw: String::with_capacity(24), initials: String::new() };
+        let mut splitter =
+            Splitter { words: Words::default(), raw: String::with_capacity(24), initials: String::new(), conjunction: None };
         splitter.words.key.reserve(folded.len());
         splitter.words.ends.reserve(8);
         splitter.split(folded);
@@ -55,11 +58,28 @@ impl Words {
         })
     }
 
-    /// All words of these texts in one.
+    /// The text without its last `count` words, and those.
+    pub(super) fn split_end(&self, count: usize) -> (Words, Vec<&str>) {
+        let kept = self.len().saturating_sub(count);
+        let mut start = Words::default();
+        self.iter().take(kept).for_each(|word| start.push(word));
+        (start, self.iter().skip(kept).collect())
+    }
+
+    fn last(&self) -> Option<&str> {
+        let start = self.ends.len().checked_sub(2).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.key.get(usize::from(start)..).filter(|word| !word.is_empty())
+    }
+
+    /// All words of these texts in one; a conjunction at the start of a text stands between words now.
     pub fn joined<'a>(texts: impl Iterator<Item = &'a Words>) -> Words {
         let mut all = Words::default();
         for text in texts {
-            text.iter().for_each(|word| all.push(word));
+            for (at, word) in text.iter().enumerate() {
+                if !(at == 0 && !all.is_empty() && text.len() > 1 && conjunction(word).is_some()) {
+                    all.push(word);
+                }
+            }
         }
         all
     }
@@ -72,7 +92,7 @@ impl Words {
     }
 }
 
-/// A text of only articles and conjunctions ("The The", "And And And"), or only symbols ("!!!").
+/// A text of only articles ("The The"), or only symbols ("!!!").
 fn fallback(folded: &str) -> Words {
     let mut words = Words::default();
     for word in folded.split(|letter: char| !is_word_letter(letter)).filter(|word| !word.is_empty()) {
@@ -95,6 +115,8 @@ struct Splitter {
     /// Single letters so far: "p", "j" are one word, "pj", however a catalogue spaces them. An article or conjunction
     /// between them does not end the run, otherwise normalising twice would give another word than normalising once.
     initials: String,
+    /// A conjunction whose next word is not known yet: between words it goes, at an end it is part of the name ("And One").
+    conjunction: Option<&'static str>,
 }
 
 /// Letters, digits and the marks that `fold` kept because they are letters of their script.
@@ -141,8 +163,7 @@ impl Splitter {
             }
             previous = letter;
         }
-        self.finish();
-        self.finish_initials();
+        self.finish_text();
     }
 
     fn split_at_script_change(&mut self, previous: char, letter: char) {
@@ -157,30 +178,73 @@ impl Splitter {
         }
         if !self.raw.is_ascii() {
             self.raw = latin_lookalikes(&self.raw);
+            if self.raw.contains(|letter| matches!(letter, '\u{1100}'..='\u{11ff}')) {
+                self.raw = self.raw.nfc().collect(); // an apostrophe may have stood between the letters of a Hangul syllable
+            }
         }
         if self.raw.len() == 1 && self.raw.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            self.initials.push_str(&self.raw);
+            self.finish_letter();
+        } else if let Some(conjunction) = conjunction(&self.raw) {
+            self.conjunction = Some(conjunction);
+            if self.words.is_empty() && self.initials.is_empty() {
+                self.push_conjunction();
+            }
         } else if let Some(word) = canonical(&self.raw) {
+            self.conjunction = None;
             if !self.initials.is_empty() {
                 let initials = std::mem::take(&mut self.initials);
-                canonical(&initials).into_iter().for_each(|word| self.words.push(word));
+                // The "n" of "Rock 'n' Roll"; that of "N-Dubz" is a letter.
+                if initials != "n" || self.words.is_empty() {
+                    canonical(&initials).into_iter().for_each(|word| self.words.push(word));
+                }
             }
             self.words.push(word);
         }
         self.raw.clear();
     }
 
-    fn finish_initials(&mut self) {
+    fn finish_letter(&mut self) {
+        self.conjunction = None;
+        let numeral =
+            roman_digit(&self.raw).filter(|_| self.initials.is_empty() && matches!(self.words.last(), Some("part" | "volume")));
+        match numeral {
+            Some(number) => self.words.push(number),
+            None => self.initials.push_str(&self.raw),
+        }
+    }
+
+    fn finish_text(&mut self) {
+        self.finish();
         if let Some(word) = canonical(&self.initials).filter(|word| !word.is_empty()) {
             self.words.push(word);
         }
+        self.push_conjunction();
+    }
+
+    fn push_conjunction(&mut self) {
+        self.conjunction.take().into_iter().for_each(|word| self.words.push(word));
     }
 }
 
-/// One spelling for numbers and the words that stand for them; `None` for articles and conjunctions.
+/// Words that join two others and are left out or written "&" as often as not.
+fn conjunction(word: &str) -> Option<&'static str> {
+    ["and", "und"].into_iter().find(|known| *known == word)
+}
+
+/// Roman numerals of one letter, which elsewhere are initials.
+fn roman_digit(letter: &str) -> Option<&'static str> {
+    match letter {
+        "i" => Some("1"),
+        "v" => Some("5"),
+        "x" => Some("10"),
+        _ => None,
+    }
+}
+
+/// One spelling for numbers and the words that stand for them; `None` for articles.
 fn canonical(word: &str) -> Option<&str> {
     Some(match word {
-        "the" | "and" | "n" | "und" => return None,
+        "the" => return None,
         "one" => "1",
         "two" | "ii" => "2",
         "three" | "iii" => "3",
@@ -267,6 +331,10 @@ mod tests {
             ("The ピーズ", "Theピーズ"),
             ("Take Five", "Take 5"),
             ("O'Jays", "OJays"),
+            ("*NSYNC", "'N Sync"),
+            ("Guns and Roses", "Guns N Roses"),
+            ("Part X", "Pt. 10"),
+            ("ㅁ`ￂ", "마"),
         ] {
             assert_eq!(key(one), key(other), "{one} and {other}");
         }
@@ -274,7 +342,15 @@ mod tests {
 
     #[test]
     fn different_names_keep_different_keys() {
-        for (one, other) in [("!!!", "???"), ("!!!", ""), ("The The", "And"), ("Кино", "Kino"), ("初音", "鏡音")] {
+        for (one, other) in [
+            ("!!!", "???"),
+            ("!!!", ""),
+            ("N-Dubz", "Dubz"),
+            ("And One", "One"),
+            ("The The", "And"),
+            ("Кино", "Kino"),
+            ("初音", "鏡音"),
+        ] {
             assert_ne!(key(one), key(other), "{one} and {other}");
         }
     }

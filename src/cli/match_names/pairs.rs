@@ -2,7 +2,12 @@
 
 use crate::matching::{MatchResult, Matcher, TrackQuery};
 use anyhow::Context;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
+
+/// Bytes of the longest line read: many times the longest names. A file without line ends is not a table.
+const LONGEST_LINE: u64 = 16 << 20;
+/// Letters of a header shown in a message.
+const SHOWN: usize = 200;
 
 /// The lines of an input, checked for UTF-8, with their numbers.
 pub(super) struct Rows<'a, R> {
@@ -17,19 +22,28 @@ impl<'a, R: BufRead> Rows<'a, R> {
         Rows { input, source, bytes: Vec::new(), line: 0 }
     }
 
-    /// The number of the line read last, from 1.
-    pub(super) fn line(&self) -> usize {
-        self.line
+    /// What is wrong with the line read last.
+    pub(super) fn problem(&self, problem: &str) -> anyhow::Error {
+        anyhow::anyhow!("{}, line {}: {problem}", self.source, self.line)
     }
 
     /// The next line without its end; `None` behind the last.
     pub(super) fn next_line(&mut self) -> anyhow::Result<Option<String>> {
         self.bytes.clear();
-        let read = self.input.read_until(b'\n', &mut self.bytes).with_context(|| format!("cannot read {}", self.source))?;
+        let mut line = Read::take(&mut *self.input, LONGEST_LINE + 1);
+        let read = line.read_until(b'\n', &mut self.bytes).with_context(|| format!("cannot read {}", self.source))?;
         if read == 0 {
             return Ok(None);
         }
         self.line += 1;
+        if read as u64 > LONGEST_LINE {
+            anyhow::bail!(
+                "{}, line {}: longer than {} MiB; expected a line a pair",
+                self.source,
+                self.line,
+                LONGEST_LINE >> 20
+            );
+        }
         let text = std::str::from_utf8(&self.bytes).map_err(|error| {
             let before = self.bytes.get(..error.valid_up_to()).unwrap_or(&[]);
             let column = String::from_utf8_lossy(before).chars().count() + 1;
@@ -84,7 +98,7 @@ impl Columns {
         if tracks || (a.artist.is_some() && b.artist.is_some()) {
             Ok(Columns { count: names.len(), tracks, a, b })
         } else {
-            let found = names.join(" ");
+            let found: String = names.join(" ").chars().take(SHOWN).collect();
             Err(format!(
                 "found the columns {found:?}; expected name_a name_b, or artist_a title_a album_a artist_b title_b album_b"
             ))

@@ -28,7 +28,9 @@ impl TitleComparison {
         if best < 1.0 {
             best = best.max(a.nearest(&b, &whole_b)).max(b.nearest(&a, &whole_a)).max(spelled_out(&whole_a, &whole_b));
         }
-        let part_differs = best < 0.6 && numbers_differ(&whole_a, &whole_b) || parts_differ(one, other);
+        let part_differs = best < 0.6 && numbers_differ(&whole_a, &whole_b)
+            || parts_differ(one, other)
+            || best < 1.0 && is_sequel(one, other, &a, &b);
         let mut reasons = Reasons::of(match best {
             1.0.. => Reason::TitleEqual,
             0.7.. => Reason::TitleSimilar,
@@ -188,6 +190,20 @@ fn numbers_differ(one: &Words, other: &Words) -> bool {
     }
     let (one, other) = (numbers(one.key()), numbers(other.key()));
     !one.is_empty() && !other.is_empty() && one != other
+}
+
+/// "The Unforgiven" and "The Unforgiven II": one has a number more, and nothing else. Beside the same album and length the
+/// number was cut off.
+fn is_sequel(one: &Track, other: &Track, a: &Freed<'_>, b: &Freed<'_>) -> bool {
+    let follows = |first: &Words, second: &Words| {
+        let number = second.key().strip_prefix(first.key()).filter(|_| second.len() == first.len() + 1);
+        number.is_some_and(|number| !number.is_empty() && is_number(number))
+    };
+    let either = |a: &Words, b: &Words| follows(a, b) || follows(b, a);
+    let heads = a.segments.first().zip(b.segments.first());
+    let sequel = either(&a.whole(), &b.whole()) || heads.is_some_and(|(a, b)| either(a, b));
+    let evidence = [one.album_evidence(other), one.duration_evidence(other)];
+    sequel && evidence != [Some(Reason::AlbumEqual), Some(Reason::DurationEqual)]
 }
 
 /// Part numbers behind the titles differ, and they are not those of an album ("Best of, Volume 2").
