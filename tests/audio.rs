@@ -111,6 +111,17 @@ fn the_beat_is_neither_doubled_nor_halved_where_a_dance_style_makes_it_plain() {
 }
 
 #[test]
+fn a_tempo_is_sure_only_where_there_is_a_pulse() {
+    let confidence = |sound: &[f32]| analyze(&[sound], RATE).bpm_confidence.unwrap_or(0.0);
+    // At these lengths, the rounding noise of the tone leaves one candidate, or two.
+    for seconds in [8.0, 10.0] {
+        let tone: Vec<f32> = sine(997.0, 0.5, seconds, RATE).iter().map(|x| (x * 32_767.0).round() / 32_768.0).collect();
+        assert!(confidence(&tone) < 0.01, "{seconds} s of a tone: {}", confidence(&tone));
+    }
+    assert!(confidence(&clicks(120.0, 20.0, RATE)) > 0.8);
+}
+
+#[test]
 fn the_reference_tempo_lies_on_its_grid() {
     // librosa's answers are 2583.98 / lag; 120 BPM is nearest to lag 22 (117.45) or 21 (123.05).
     let bpm = analyze(&[&clicks(120.0, 20.0, RATE)], RATE).bpm_reference.expect("defined");

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use audio_signals::{RATE, flac, silent_mp3, sine, wav};
+use audio_signals::{RATE, flac, mp4, silent_mp3, sine, vorbis, wav};
 use reprise::dsp::{Analysis, AnalyzeError, Analyzer, Limits, MediaSource};
 
 fn analyze(clip: Vec<u8>) -> Result<Analysis, AnalyzeError> {
@@ -154,4 +154,98 @@ fn aac_in_5_1_is_refused_by_name() {
     let error = analyze(frame.repeat(40)).expect_err("5.1 is not decoded");
     assert_eq!(error.kind(), "undecodable");
     assert!(error.to_string().contains("expected"), "{error}");
+}
+
+#[test]
+fn vorbis_with_more_than_three_channels_is_refused_by_name() {
+    for channels in 1..=3 {
+        let a = analyze(vorbis(channels, 100, RATE)).expect("up to three channels are decoded");
+        assert_eq!(a.channels, u32::from(channels));
+    }
+    for channels in 4..=8 {
+        let error = analyze(vorbis(channels, 100, RATE)).expect_err("more are not");
+        assert_eq!(error.kind(), "undecodable");
+        assert!(error.to_string().contains(&format!("{channels} channels")), "{error}");
+        assert!(error.to_string().contains("Vorbis with up to three"), "{error}");
+    }
+}
+
+#[test]
+fn what_follows_the_last_page_of_an_ogg_file_does_no_harm() {
+    let clip = vorbis(2, 200, RATE);
+    let whole = analyze(clip.clone()).expect("Vorbis is analysed");
+    assert!((whole.duration_s - 199.0 * 1_024.0 / f64::from(RATE)).abs() < 0.001, "{}", whole.duration_s);
+    let garbage: Vec<u8> = (0..200_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for tail in [vec![0; 1_000], vec![0; 100_000], garbage] {
+        assert_eq!(analyze([clip.clone(), tail].concat()), Ok(whole.clone()));
+    }
+}
+
+#[test]
+fn of_an_mp4_that_was_cut_off_what_is_there_counts() {
+    let clip = mp4(&sine(440.0, 0.5, 10.0, RATE), RATE);
+    let whole = analyze(clip.clone()).expect("MP4 is analysed").duration_s;
+    assert!((9.9..=10.0).contains(&whole), "{whole}");
+    for (missing, least_share) in [(1, 0.99), (clip.len() / 10, 0.88), (clip.len() * 4 / 10, 0.58)] {
+        let seconds = analyze(clip[..clip.len() - missing].to_vec()).expect("what is there").duration_s;
+        assert!((least_share * whole..whole).contains(&seconds), "{seconds} of {whole} s without {missing} bytes");
+    }
+}
+
+#[test]
+fn an_mp4_cut_off_before_its_movie_box_is_refused() {
+    let clip = mp4(&sine(440.0, 0.5, 10.0, RATE), RATE);
+    let sound = clip.windows(4).position(|kind| kind == b"mdat").expect("it has sound") - 4;
+    // The movie box behind the sound, and only its beginning left.
+    let moved = [&clip[..16], &clip[sound..], &clip[16..sound]].concat();
+    let error = analyze(moved[..moved.len() - 100].to_vec()).expect_err("nobody knows what the bytes mean");
+    assert_eq!(error.kind(), "undecodable");
+    assert!(error.to_string().contains("moov"), "{error}");
+}
+
+#[test]
+fn a_flac_with_a_tag_at_its_end_keeps_its_last_frame() {
+    let tone = sine(440.0, 0.5, 4.0, RATE);
+    let clip = flac(&[&tone], RATE);
+    let id3v1 = [b"TAG".as_slice(), &[0; 125]].concat();
+    let id3v2 = [b"ID3\x04\0\0\0\0\x01\0".as_slice(), &[0; 128]].concat();
+    let whole = analyze(clip.clone());
+    assert!(whole.is_ok());
+    assert_eq!(analyze([clip.clone(), id3v1.clone()].concat()), whole);
+    assert_eq!(analyze([id3v2, clip, id3v1].concat()), whole);
+}
+
+#[test]
+fn a_wav_is_read_whatever_its_header_says_of_lengths() {
+    let clip = wav(&[&sine(440.0, 0.5, 4.0, RATE)], RATE);
+    let whole = analyze(clip.clone());
+    assert!(whole.is_ok());
+    let with = |riff_len: u32, data_len: u32| {
+        let mut clip = clip.clone();
+        clip[4..8].copy_from_slice(&riff_len.to_le_bytes());
+        clip[40..44].copy_from_slice(&data_len.to_le_bytes());
+        clip
+    };
+    let data_len = clip.len() as u32 - 44;
+    for (riff_len, data_len) in
+        [(0, data_len), (1_000, data_len), (0, 0), (36, 0), (36 + data_len, u32::MAX), (u32::MAX, u32::MAX)]
+    {
+        assert_eq!(analyze(with(riff_len, data_len)), whole, "RIFF of {riff_len}, data of {data_len} bytes");
+    }
+    for (list, name) in [(b"LIST\x07\0\0\0INFOabc\0".as_slice(), "odd"), (b"LIST\x02\0\0\0IN", "too short")] {
+        let mut clip = [&clip[..36], list, &clip[36..]].concat();
+        clip[4..8].copy_from_slice(&(36 + data_len + list.len() as u32).to_le_bytes());
+        assert_eq!(analyze(clip), whole, "a list that is {name}");
+    }
+}
+
+#[test]
+fn an_rf64_file_is_read_as_far_as_its_sound_goes() {
+    let clip = wav(&[&sine(440.0, 0.5, 4.0, RATE)], RATE);
+    let data_len = clip.len() as u64 - 44;
+    let long_sizes = [72 + data_len, data_len, data_len / 4].map(u64::to_le_bytes).concat();
+    let head = [b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0".as_slice(), &long_sizes, &[0; 4]].concat();
+    // Behind the sound, something that is none.
+    let rf64 = [&head, &clip[12..40], &[0xff; 4], &clip[44..], b"LIST\x04\0\0\0INFO"].concat();
+    assert_eq!(analyze(rf64), analyze(clip));
 }

@@ -71,7 +71,7 @@ pub fn run(args: &AnalyzeArgs, json: bool) -> anyhow::Result<ExitCode> {
         let file = &found[index];
         if let Err(error) = &result {
             failed += 1;
-            bar.suspend(|| eprintln!("reprise analyze: {}: {error}", file.path.display()));
+            bar.suspend(|| eprintln!("reprise analyze: {}: {error}", answer::one_line(&file.path)));
         }
         let result = result.map(|(analysis, drawn)| {
             portrait = drawn;

@@ -11,9 +11,10 @@ pub struct Analysis {
     pub sample_rate: u32,
     /// Channels of the clip itself.
     pub channels: u32,
-    /// Best estimate of the tempo, beats per minute, 30 to 300.
+    /// Best estimate of the tempo, beats per minute, 45 to 249.
     pub bpm: Option<f64>,
-    /// How sure that is, 0 to 1.
+    /// How sure that is, 0 to 1: the probability of this tempo among those that the clip allows, times how much of a pulse there is
+    /// at all, which is 1 for music with a beat and 0 for a steady tone.
     pub bpm_confidence: Option<f64>,
     /// Tempo as librosa's `beat_track` answers, beats per minute.
     pub bpm_reference: Option<f64>,
@@ -33,7 +34,7 @@ pub struct Analysis {
     pub loudness_lufs: Option<f64>,
     /// EBU R128 loudness range, LU.
     pub loudness_range_lu: Option<f64>,
-    /// Tonic, `C` to `B` with sharps.
+    /// Tonic, one of [`TONICS`](super::TONICS): `C`, `C#`, `D`, `Eb`, `E`, `F`, `F#`, `G`, `Ab`, `A`, `Bb` or `B`.
     pub key: Option<&'static str>,
     /// `major` or `minor`.
     pub mode: Option<&'static str>,

@@ -22,6 +22,7 @@ use super::edit_list;
 use super::error::AnalyzeError;
 use super::limits::Limits;
 use super::loudness::LoudnessMeter;
+use super::mend::Mended;
 use super::metered::Metered;
 
 /// Sample rates that occur in music files. A header that claims more is either damaged or not music.
@@ -88,13 +89,14 @@ pub(super) fn take_pcm(mono: &[f32], rate: u32, limits: &Limits, sound: &mut Sou
 }
 
 fn read_packets(
-    mut source: Box<dyn MediaSource>,
+    source: Box<dyn MediaSource>,
     hint: Option<&str>,
     limits: &Limits,
     sound: &mut Sound,
 ) -> Result<(), AnalyzeError> {
-    let start_s = edit_list::read_start_s(source.as_mut());
-    let stream = MediaSourceStream::new(source, Default::default());
+    let mut source = Mended::new(source);
+    let start_s = edit_list::read_start_s(&mut source);
+    let stream = MediaSourceStream::new(Box::new(source), Default::default());
     let mut format = symphonia::default::get_probe()
         .probe(&to_hint(hint), stream, FormatOptions::default(), MetadataOptions::default())
         .map_err(|error| not_audio(&error))?;
@@ -170,8 +172,9 @@ enum Gaps {
 
 /// Start-up samples of an AAC-LC stream by most encoders, for streams that do not say.
 const AAC_LEAD: usize = 1_024;
-/// symphonia 0.6 decodes 5.1 Vorbis wrongly, in which libvorbis gives the low-frequency channel a submap of its own.
-const WRONG_VORBIS_CHANNELS: usize = 6;
+/// With more, libvorbis couples a channel to several others. symphonia 0.6 undoes that in the order in which it was done, not
+/// in the reverse one, and gives another sound.
+const MOST_VORBIS_CHANNELS: usize = 3;
 
 fn open_decoder(format: &dyn FormatReader, start_s: Option<f64>) -> Result<(u32, Box<dyn AudioDecoder>, Gaps), AnalyzeError> {
     let track = format
@@ -183,7 +186,7 @@ fn open_decoder(format: &dyn FormatReader, start_s: Option<f64>) -> Result<(u32,
         .and_then(|parameters| parameters.audio())
         .ok_or_else(|| AnalyzeError::NotAudio { found: "an audio track without codec parameters".into() })?;
     let gaps = match parameters.codec {
-        CODEC_ID_VORBIS if parameters.channels.as_ref().is_some_and(|c| c.count() == WRONG_VORBIS_CHANNELS) => {
+        CODEC_ID_VORBIS if parameters.channels.as_ref().is_some_and(|c| c.count() > MOST_VORBIS_CHANNELS) => {
             return Err(unsupported(parameters, &"not decoded correctly"));
         }
         CODEC_ID_VORBIS => Gaps::AtBothEnds,
@@ -200,7 +203,7 @@ fn unsupported(parameters: &AudioCodecParameters, why: &dyn std::fmt::Display) -
     let channels = parameters.channels.as_ref().map_or(String::new(), |channels| format!(", {} channels", channels.count()));
     AnalyzeError::Unsupported {
         found: format!("codec {}{channels}: {why}", parameters.codec),
-        expected: "MP3, AAC-LC with one or two channels, Vorbis but in 5.1, FLAC or PCM",
+        expected: "MP3, AAC-LC with one or two channels, Vorbis with up to three, FLAC or PCM",
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Record, Topic};
 pub struct Features {
     /// Seconds of audio analysed.
     pub duration_s: f64,
-    /// Best estimate of the tempo, beats per minute, 30 to 300.
+    /// Best estimate of the tempo, beats per minute, 45 to 249.
     pub bpm: Option<f64>,
     /// 0 to 1.
     pub bpm_confidence: Option<f64>,
@@ -32,7 +32,7 @@ pub struct Features {
     pub loudness_lufs: Option<f64>,
     /// EBU R128 loudness range, LU.
     pub loudness_range_lu: Option<f64>,
-    /// Tonic, `C` to `B` with sharps.
+    /// Tonic: `C`, `C#`, `D`, `Eb`, `E`, `F`, `F#`, `G`, `Ab`, `A`, `Bb` or `B`.
     pub key: Option<String>,
     /// `major` or `minor`.
     pub mode: Option<String>,

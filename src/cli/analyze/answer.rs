@@ -36,7 +36,7 @@ enum Record<'a> {
 
 impl<W: Write> Writer<W> {
     pub(super) fn start(format: Format, mut out: W, files: &[Found]) -> io::Result<Self> {
-        let longest = files.iter().map(|file| file.path.display().to_string().chars().count()).max().unwrap_or(4);
+        let longest = files.iter().map(|file| one_line(&file.path).chars().count()).max().unwrap_or(4);
         let name_width = longest.clamp(4, NAME_WIDTH);
         match format {
             Format::Csv => csv_record(&mut out, &csv_header())?,
@@ -88,7 +88,7 @@ fn table_line(file: &Path, a: &Analysis, width: usize) -> String {
     let key = a.key.zip(a.mode).map_or("-".to_owned(), |(key, mode)| format!("{key} {mode}"));
     format!(
         "{:width$}  {:>6.1}  {:>6} {:>4}  {key:8}  {:>6}  {:>6}  {:>8}  {:>5}  {:>5}  {:>5}",
-        shortened(&file.display().to_string(), width),
+        shortened(&one_line(file), width),
         a.duration_s,
         shown(a.bpm, 1),
         shown(a.bpm_confidence, 2),
@@ -103,6 +103,15 @@ fn table_line(file: &Path, a: &Analysis, width: usize) -> String {
 
 fn shown(value: Option<f64>, digits: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// A path as people read it: a control character in it neither breaks the line nor steers the terminal.
+pub(super) fn one_line(path: &Path) -> String {
+    let mut line = String::new();
+    for character in path.display().to_string().chars() {
+        if character.is_control() { line.extend(character.escape_default()) } else { line.push(character) }
+    }
+    line
 }
 
 /// The end of a name says more than its beginning.
@@ -207,6 +216,16 @@ mod tests {
         let text = written(Format::Csv, &[("a.mp3", Ok(Analysis::default())), ("b.mp3", Err("no".into()))]);
         let counts: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(counts, [counts[0]; 3]);
+    }
+
+    #[test]
+    fn a_file_is_one_line_of_the_table_whatever_its_name() {
+        let text =
+            written(Format::Table, &[("a\nb\u{1b}[2J.mp3", Ok(Analysis::default())), ("ü.mp3", Ok(Analysis::default()))]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[1].starts_with(r"a\nb\u{1b}[2J.mp3  "), "{text}");
+        assert!(lines[2].starts_with("ü.mp3  "), "{text}");
     }
 
     #[test]

@@ -66,7 +66,13 @@ fn hex([red, green, blue]: Colour) -> String {
 }
 
 fn escaped(text: &str) -> String {
+    let text: String = text.chars().map(|c| if is_in_xml(c) { c } else { char::REPLACEMENT_CHARACTER }).collect();
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// What XML 1.0 allows, not even escaped anything else.
+fn is_in_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
 impl Canvas for Svg {
@@ -191,4 +197,16 @@ fn encode_png(width: usize, pixels: &[Colour]) -> anyhow::Result<Vec<u8>> {
     writer.write_image_data(pixels.as_flattened())?;
     writer.finish()?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_in_svg_has_no_character_that_xml_forbids() {
+        let mut svg = Svg::new(10, 10);
+        svg.text(0.0, 0.0, Anchor::Start, "a\u{0}b\u{1b}c\u{ffff}d<\u{1d11e}ü", [0; 3]);
+        assert!(svg.finish().contains(">a\u{fffd}b\u{fffd}c\u{fffd}d&lt;\u{1d11e}ü</text>"));
+    }
 }
