@@ -187,6 +187,51 @@ async fn a_server_that_is_down_for_everybody_costs_no_message() {
     }
 }
 
+/// With a breaker that opens long before the retries are used up, as by default, and nobody else asking.
+fn broken_early() -> HttpOptions {
+    let (pause, in_place) = (Period(Duration::from_millis(20)), Period(Duration::from_millis(1)));
+    HttpOptions {
+        retries: 5,
+        give_up_rounds: 4,
+        breaker_failures: 3,
+        breaker_pause: pause,
+        max_wait_in_place: in_place,
+        backoff_base: in_place,
+        ..quick()
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_never_works_is_given_up_also_where_the_stage_has_nothing_else_to_ask() {
+    let peer = Peer::reading(|_, head, stream| respond(stream, if head.contains("/bad") { 500 } else { 200 }, "", ""));
+    let http = http(broken_early(), &Metrics::new(), ParkBook::in_memory());
+    let (account, pulse) = (free_account(&http), Pulse::new());
+    account.call(&get(peer.url("/good")), &judge, &pulse).await.unwrap();
+    let mut outcome = account.call(&get(peer.url("/bad")), &judge, &pulse).await;
+    for _ in 0..1_000 {
+        let Err(ApiError::Wait { .. }) = &outcome else { break };
+        tokio::time::sleep(Duration::from_millis(5)).await; // what the stage does
+        outcome = account.call(&get(peer.url("/bad")), &judge, &pulse).await;
+    }
+    assert!(matches!(&outcome, Err(ApiError::Rejected(text)) if text.contains("status 500")), "{outcome:?}");
+    let asked = |path: &str| peer.received().iter().filter(|request| request.head.contains(path)).count();
+    assert_eq!(asked("/good"), 2, "once before, and once for a second opinion");
+    assert!(asked("/bad") <= 20, "{} calls for one request", asked("/bad"));
+}
+
+#[tokio::test]
+async fn a_server_that_goes_down_for_everybody_costs_no_message_however_long_it_takes() {
+    let peer = Peer::reading(|number, _, stream| respond(stream, if number == 0 { 200 } else { 500 }, "", ""));
+    let http = http(broken_early(), &Metrics::new(), ParkBook::in_memory());
+    let (account, pulse) = (free_account(&http), Pulse::new());
+    account.call(&get(peer.url("/good")), &judge, &pulse).await.unwrap();
+    while peer.received().len() < 30 {
+        let outcome = account.call(&get(peer.url("/other")), &judge, &pulse).await;
+        assert!(matches!(outcome, Err(ApiError::Wait { .. })), "{outcome:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await; // what the stage does
+    }
+}
+
 #[tokio::test]
 async fn no_secret_shows_in_errors_metrics_or_debug_output() {
     let peer = Peer::start(|number, stream| respond(stream, if number == 0 { 400 } else { 500 }, "", ""));

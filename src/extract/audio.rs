@@ -6,8 +6,6 @@
 //!
 //! The signal processing itself is behind [`ClipAnalyst`]: the pool of analysing threads implements it.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -90,7 +88,7 @@ impl Audio {
         metrics: Metrics,
         clips_at_once: usize,
     ) -> Audio {
-        let finder = ClipFinder { previews, analyst, metrics, stubborn: RefCell::default() };
+        let finder = ClipFinder { previews, analyst, metrics };
         Audio { finder, freshness, desk: Desk::default(), clips_at_once }
     }
 }
@@ -140,38 +138,6 @@ struct ClipFinder {
     previews: Previews,
     analyst: Rc<dyn ClipAnalyst>,
     metrics: Metrics,
-    stubborn: RefCell<Stubborn>,
-}
-
-/// Clips whose download keeps failing. The HTTP core gives up requests that fail again and again while others succeed, but
-/// it knows them by their address, and a signed link is another one each time.
-#[derive(Debug, Default)]
-struct Stubborn {
-    downloads: u64,
-    failing: BTreeMap<String, (u32, u64)>,
-}
-
-/// Rounds in which a clip may fail while others are served. Fewer: a passing fault costs a clip; more: a dead server for one
-/// clip holds up its partition for longer.
-const GIVE_UP_ROUNDS: u32 = 6;
-
-impl Stubborn {
-    fn served(&mut self, clip_ref: &str) {
-        self.downloads += 1;
-        self.failing.remove(clip_ref);
-    }
-
-    /// Notes a failure; true when it is this clip and not its server.
-    fn failed(&mut self, clip_ref: &str) -> bool {
-        let downloads = self.downloads;
-        let (rounds, then) = self.failing.entry(clip_ref.to_owned()).or_insert((0, downloads));
-        *rounds += 1;
-        let hopeless = *rounds >= GIVE_UP_ROUNDS && downloads > *then;
-        if hopeless {
-            self.failing.remove(clip_ref);
-        }
-        hopeless
-    }
 }
 
 impl ClipFinder {
@@ -238,12 +204,8 @@ impl ClipFinder {
             Ok(Download::Gone) => return Ok(Err(Attempt::Gone)),
             Ok(Download::TooLarge) => return Ok(Err(Attempt::TooLarge)),
             Ok(Download::Refused(_)) => return Ok(Err(Attempt::Refused)),
-            Err(ApiError::Wait { .. }) if self.stubborn.borrow_mut().failed(&preview.clip_ref) => {
-                return Ok(Err(Attempt::Refused));
-            }
             Err(error) => return Err(error.into()),
         };
-        self.stubborn.borrow_mut().served(&preview.clip_ref);
         let clip_sha256 = hex(&Sha256::digest(&clip));
         let hint = kind.hint().map(str::to_owned);
         match self.timed("analyze", self.analyst.analyze(clip, hint)).await {
@@ -274,21 +236,4 @@ impl ClipFinder {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clip_that_keeps_failing_is_given_up_only_while_others_are_served() {
-        let mut outage = Stubborn::default();
-        assert!((0..50).all(|_| !outage.failed("deezer:track:1")), "an outage costs no clip");
-        let mut stubborn = Stubborn::default();
-        stubborn.failed("deezer:track:1");
-        stubborn.served("deezer:track:2");
-        let given_up = (2..=GIVE_UP_ROUNDS).position(|_| stubborn.failed("deezer:track:1"));
-        assert_eq!(given_up, Some(4), "in the sixth round");
-        assert!(!stubborn.failed("deezer:track:1"), "and counted from the start after that");
-    }
 }

@@ -31,6 +31,11 @@ pub struct Peer {
 impl Peer {
     /// Answers the n-th request (from 0) with what `answer` writes.
     pub fn start(answer: impl Fn(usize, &mut TcpStream) + Send + Sync + 'static) -> Peer {
+        Peer::reading(move |number, _, stream| answer(number, stream))
+    }
+
+    /// As [`Peer::start`], with the request line and headers to look at.
+    pub fn reading(answer: impl Fn(usize, &str, &mut TcpStream) + Send + Sync + 'static) -> Peer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -58,7 +63,7 @@ impl Peer {
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &(dyn Fn(usize, &mut TcpStream) + Send + Sync), log: &Mutex<Vec<Received>>) {
+fn serve(mut stream: TcpStream, answer: &(dyn Fn(usize, &str, &mut TcpStream) + Send + Sync), log: &Mutex<Vec<Received>>) {
     let mut head = Vec::new();
     let mut byte = [0_u8; 1];
     while !head.ends_with(b"\r\n\r\n") {
@@ -67,12 +72,13 @@ fn serve(mut stream: TcpStream, answer: &(dyn Fn(usize, &mut TcpStream) + Send +
             _ => return,
         }
     }
+    let head = String::from_utf8_lossy(&head).into_owned();
     let number = {
         let mut log = log.lock().expect("no panic");
-        log.push(Received { at: Instant::now(), head: String::from_utf8_lossy(&head).into_owned() });
+        log.push(Received { at: Instant::now(), head: head.clone() });
         log.len() - 1
     };
-    answer(number, &mut stream);
+    answer(number, &head, &mut stream);
     let _ = stream.shutdown(Shutdown::Write);
     // Read what is left, so that closing does not reset the connection under the answer.
     let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));

@@ -1,9 +1,7 @@
 //! Accounts, and the one loop that every call to every API goes through.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -26,6 +24,9 @@ use super::window::{CallLog, RateWindow};
 use super::wire::{Fault, Wire};
 
 mod budget;
+mod failures;
+
+use failures::Failures;
 
 /// The one HTTP client. Cheap to clone; the last clone closes the connections.
 #[derive(Debug, Clone)]
@@ -71,18 +72,7 @@ struct State {
     name: String,
     slots: Semaphore,
     gate: Mutex<Gate>,
-    /// Calls the server answered in a way that could be used.
-    served: AtomicU64,
-    /// Requests that failed in whole calls, by fingerprint.
-    stubborn: Mutex<HashMap<u64, Stubborn>>,
-}
-
-/// A request that keeps failing.
-#[derive(Debug, Clone, Copy)]
-struct Stubborn {
-    rounds: u32,
-    since: Instant,
-    served_then: u64,
+    failures: Mutex<Failures>,
 }
 
 /// Waits below this are not worth a line in the status.
@@ -93,9 +83,6 @@ const LONGEST_STEP: Duration = Duration::from_secs(60);
 
 /// First pause of a stage after a call used up its retries; doubles with each such call.
 const EXHAUSTED_PAUSE: Duration = Duration::from_secs(5);
-
-/// More failing requests than this at once are not worth telling apart.
-const MAX_STUBBORN: usize = 1_000;
 
 impl Http {
     /// Starts the client.
@@ -131,8 +118,7 @@ impl Http {
                 name: spec.name.clone(),
                 slots: Semaphore::new(spec.max_concurrent.max(1)),
                 gate: Mutex::new(gate),
-                served: AtomicU64::new(0),
-                stubborn: Mutex::default(),
+                failures: Mutex::default(),
             })
         };
         let state = Arc::clone(inner.accounts.lock().entry(spec.name.clone()).or_insert_with(open));
@@ -162,9 +148,17 @@ impl Account {
         judge: &(dyn Fn(&Answer) -> Verdict + Send + Sync),
         pulse: &Pulse,
     ) -> Result<Answer, ApiError> {
+        self.ask_for_second_opinion(request, judge, pulse).await?;
         let (mut failures, mut throttles) = (0, 0);
+        let mut last = String::new();
         loop {
-            let answer = self.attempt(request, pulse).await?;
+            let answer = match self.attempt(request, pulse).await {
+                // A call that its own failures ended is a failed call, though the breaker says so and not the retries.
+                Err(wait @ ApiError::Wait { .. }) if failures > 0 && self.is_broken() => {
+                    return Err(self.hopeless(request, &last).unwrap_or(wait));
+                }
+                answer => answer?,
+            };
             match self.verdict(request, &answer, judge) {
                 Verdict::Accept => return self.accepted(request, answer),
                 Verdict::Missing(reason) => {
@@ -175,9 +169,10 @@ impl Account {
                     failures += 1;
                     slog::debug!(self.http.logger, "{}: {reason}", self.state.api; "request" => request.describe(), "failures" => failures);
                     if failures > self.http.options.retries {
-                        return Err(self.exhausted(request, &reason));
+                        return Err(self.hopeless(request, &reason).unwrap_or_else(|| self.exhausted(request, &reason)));
                     }
                     self.back_off(failures, &reason, pulse).await;
+                    last = reason;
                 }
                 Verdict::WaitFor { reason, pause } => {
                     throttles += 1;
@@ -271,8 +266,7 @@ impl Account {
 
     /// The server gave an answer that settles this request.
     fn served(&self, request: &ApiRequest) {
-        self.state.served.fetch_add(1, Ordering::Relaxed);
-        self.state.stubborn.lock().remove(&fingerprint(request));
+        self.state.failures.lock().settled(request);
         if self.state.gate.lock().calm()
             && let Err(error) = self.http.parks.clear(&self.state.name)
         {
@@ -280,33 +274,48 @@ impl Account {
         }
     }
 
-    /// All retries of a call failed: wait and try again later, unless it is this request and not the server.
-    fn exhausted(&self, request: &ApiRequest, reason: &str) -> ApiError {
-        let served = self.state.served.load(Ordering::Relaxed);
+    /// A whole call failed once more: is it this request, and not the server?
+    fn hopeless(&self, request: &ApiRequest, reason: &str) -> Option<ApiError> {
         let options = &self.http.options;
-        let seen = {
-            let mut stubborn = self.state.stubborn.lock();
-            if stubborn.len() > MAX_STUBBORN {
-                stubborn.clear();
-            }
-            let fresh = Stubborn { rounds: 0, since: Instant::now(), served_then: served };
-            let seen = stubborn.entry(fingerprint(request)).or_insert(fresh);
-            seen.rounds += 1;
-            *seen
-        };
-        let others_served = served > seen.served_then;
-        let hopeless = seen.rounds >= options.give_up_rounds && others_served;
-        if hopeless || seen.since.elapsed() >= options.give_up_after.0 {
-            self.state.stubborn.lock().remove(&fingerprint(request));
-            let (api, rounds) = (self.state.api, seen.rounds);
-            return ApiError::Rejected(format!(
-                "{api}: {reason} in each of {rounds} rounds of retries ({})",
-                request.describe()
-            ));
+        let mut failures = self.state.failures.lock();
+        let failed = failures.failed(request);
+        let its_fault = failed.rounds >= options.give_up_rounds && failed.others_served;
+        if !its_fault && failed.lasting < options.give_up_after.0 {
+            return None;
         }
-        let pause = EXHAUSTED_PAUSE.saturating_mul(1 << seen.rounds.saturating_sub(1).min(8)).min(LONGEST_STEP);
+        failures.forget(request);
+        let (api, rounds) = (self.state.api, failed.rounds);
+        Some(ApiError::Rejected(format!("{api}: {reason} in each of {rounds} rounds of retries ({})", request.describe())))
+    }
+
+    /// All retries of a call failed: the stage waits and tries again later.
+    fn exhausted(&self, request: &ApiRequest, reason: &str) -> ApiError {
+        let rounds = self.state.failures.lock().rounds(request);
+        let pause = EXHAUSTED_PAUSE.saturating_mul(1 << rounds.saturating_sub(1).min(8)).min(LONGEST_STEP);
         self.count_wait("backoff", pause);
         ApiError::Wait { reason: self.label(reason), pause }
+    }
+
+    /// Before another round of a request that failed in many while nothing else was asked: is anything answered at all?
+    async fn ask_for_second_opinion(
+        &self,
+        request: &ApiRequest,
+        judge: &(dyn Fn(&Answer) -> Verdict + Send + Sync),
+        pulse: &Pulse,
+    ) -> Result<(), ApiError> {
+        let asked = self.state.failures.lock().second_opinion(request, self.http.options.give_up_rounds);
+        let Some(other) = asked else { return Ok(()) };
+        let answer = self.attempt(&other, pulse).await?;
+        let verdict = self.verdict(&other, &answer, judge);
+        if matches!(verdict, Verdict::Accept | Verdict::Missing(_) | Verdict::Reject(_) | Verdict::Reauthorize) {
+            self.state.failures.lock().server_lives();
+        }
+        Ok(())
+    }
+
+    /// Nothing is sent because of failures in a row.
+    fn is_broken(&self) -> bool {
+        self.state.gate.lock().closed(self.clock()).is_some_and(|hold| hold.label == "breaker")
     }
 
     /// The whole account pauses, in this process and the next.
@@ -372,11 +381,4 @@ impl Inner {
     fn clock(&self) -> Clock {
         Clock { running: BEFORE + self.started.elapsed(), wall: now_micros() }
     }
-}
-
-/// Tells requests apart without keeping their secrets.
-fn fingerprint(request: &ApiRequest) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (request.endpoint, request.url.as_str()).hash(&mut hasher);
-    hasher.finish()
 }

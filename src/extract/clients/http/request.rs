@@ -36,6 +36,8 @@ pub struct ApiRequest {
     pub method: Method,
     /// Where, query included.
     pub url: Url,
+    /// What is asked for, where the address is another one each time: signed links.
+    pub identity: Option<String>,
     /// Further headers, lower case names. All values count as secret: they are never shown.
     pub headers: Vec<(&'static str, Secret)>,
     /// Body of a POST, sent as `application/x-www-form-urlencoded`.
@@ -86,6 +88,7 @@ impl ApiRequest {
             endpoint,
             method: Method::Get,
             url,
+            identity: None,
             headers: Vec::new(),
             form: Vec::new(),
             max_bytes: DEFAULT_MAX_BYTES,
@@ -103,6 +106,13 @@ impl ApiRequest {
     #[must_use]
     pub fn header(mut self, name: &'static str, value: Secret) -> ApiRequest {
         self.headers.push((name, value));
+        self
+    }
+
+    /// Of something that is found under another address each time.
+    #[must_use]
+    pub fn known_as(mut self, identity: impl Into<String>) -> ApiRequest {
+        self.identity = Some(identity.into());
         self
     }
 

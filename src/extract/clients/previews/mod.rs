@@ -162,6 +162,7 @@ impl Previews {
             Err(rule) => return Ok(Download::Refused(rule)),
         };
         let request = ApiRequest::get("clip", url)
+            .known_as(&preview.clip_ref)
             .hosts(self.hosts.clone())
             .max_bytes(self.clip_bytes_max, Verdict::Missing(TOO_LARGE.to_owned()));
         match self.clips.call(&request, &|answer: &Answer| clip_verdict(answer.status, answer.retry_after), pulse).await {
