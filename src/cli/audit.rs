@@ -55,7 +55,7 @@ pub(super) fn run(args: &AuditArgs, json: bool, config: &Config) -> anyhow::Resu
     let audit = audit(&*mailbox, &*store)?;
     let sound = audit.balanced && audit.findings.iter().all(|finding| finding.information);
     if json {
-        println!("{}", serde_json::to_string(&audit)?);
+        answer!("{}", serde_json::to_string(&audit)?);
     } else {
         print(&audit);
     }
@@ -101,13 +101,10 @@ fn audit(mailbox: &dyn Mailbox, store: &dyn Store) -> anyhow::Result<Audit> {
 }
 
 fn print(audit: &Audit) {
-    println!(
-        "{:<11} {:>9} {:>9} {:>10} {:>13} {:>9}",
-        "stage", "consumed", "emitted", "superseded", "dead-lettered", "waiting"
-    );
+    answer!("{:<11} {:>9} {:>9} {:>10} {:>13} {:>9}", "stage", "consumed", "emitted", "superseded", "dead-lettered", "waiting");
     for stage in StageName::FLOW {
         if let Some(books) = audit.stages.get(stage.name()) {
-            println!(
+            answer!(
                 "{:<11} {:>9} {:>9} {:>10} {:>13} {:>9}{}",
                 stage.name(),
                 books.consumed,
@@ -120,11 +117,11 @@ fn print(audit: &Audit) {
         }
     }
     for (table, rows) in &audit.rows {
-        println!("{table:<20} {rows:>9} rows");
+        answer!("{table:<20} {rows:>9} rows");
     }
     for finding in &audit.findings {
-        println!("{}: {} ({} rows)", finding.table, finding.problem, finding.rows);
+        answer!("{}: {} ({} rows)", finding.table, finding.problem, finding.rows);
     }
-    println!("balanced: {}", if audit.balanced { "yes" } else { "NO" });
-    println!("digest:   {}", audit.digest);
+    answer!("balanced: {}", if audit.balanced { "yes" } else { "NO" });
+    answer!("digest:   {}", audit.digest);
 }

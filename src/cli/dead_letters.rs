@@ -102,16 +102,16 @@ fn list(args: &ListArgs, json: bool, letters: Letters) -> anyhow::Result<()> {
     let entries: Vec<Entry> = letters.newest_first().into_iter().filter(wanted).collect();
     let shown = entries.iter().take(args.limit);
     if json {
-        println!("{}", serde_json::to_string(&shown.map(describe).collect::<Vec<_>>())?);
+        answer!("{}", serde_json::to_string(&shown.map(describe).collect::<Vec<_>>())?);
     } else {
         for entry in shown {
             let Entry { letter, given_up_at, .. } = entry;
-            println!("{}  {:<9} {:<14} {}", show_time(*given_up_at), state(entry), letter.reason.kind, letter.id());
+            answer!("{}  {:<9} {:<14} {}", show_time(*given_up_at), state(entry), letter.reason.kind, letter.id());
         }
         if entries.is_empty() {
-            println!("no dead letters");
+            answer!("no dead letters");
         } else if entries.len() > args.limit {
-            println!("{} more; --limit shows them", entries.len() - args.limit);
+            answer!("{} more; --limit shows them", entries.len() - args.limit);
         }
     }
     if unreadable > 0 {
@@ -156,28 +156,28 @@ fn show(id: &str, json: bool, letters: Letters) -> anyhow::Result<()> {
         let mut answer = describe(entry);
         answer["payload_encoding"] = encoding.into();
         answer["payload"] = payload;
-        println!("{}", serde_json::to_string(&answer)?);
+        answer!("{}", serde_json::to_string(&answer)?);
         return Ok(());
     }
-    println!("id       {id}");
-    println!("stage    {} gave up at {}", letter.stage, show_time(entry.given_up_at));
-    println!("reason   {}: {}", letter.reason.kind, letter.reason.detail);
-    println!(
+    answer!("id       {id}");
+    answer!("stage    {} gave up at {}", letter.stage, show_time(entry.given_up_at));
+    answer!("reason   {}: {}", letter.reason.kind, letter.reason.detail);
+    answer!(
         "origin   {} partition {} offset {}, appended {}",
         letter.origin_topic,
         letter.origin_partition,
         letter.origin_offset,
         show_time(letter.origin_time)
     );
-    println!("key      {}", letter.origin_key);
+    answer!("key      {}", letter.origin_key);
     match &entry.mark {
-        Some(mark) => println!("state    {} {}", state(entry), show_time(mark.at)),
-        None => println!("state    pending"),
+        Some(mark) => answer!("state    {} {}", state(entry), show_time(mark.at)),
+        None => answer!("state    pending"),
     }
-    println!("payload  ({encoding})");
+    answer!("payload  ({encoding})");
     match payload {
-        Value::String(text) => println!("{text}"),
-        other => println!("{}", serde_json::to_string_pretty(&other)?),
+        Value::String(text) => answer!("{text}"),
+        other => answer!("{}", serde_json::to_string_pretty(&other)?),
     }
     Ok(())
 }
@@ -226,16 +226,16 @@ fn retry(args: &RetryArgs, json: bool, desk: &mut Desk) -> anyhow::Result<()> {
             "impossible": count(|outcome| matches!(outcome, Retried::Impossible { .. })),
             "letters": outcomes.iter().map(line).collect::<Vec<Value>>(),
         });
-        println!("{}", serde_json::to_string(&answer)?);
+        answer!("{}", serde_json::to_string(&answer)?);
     } else {
         for (id, outcome) in &outcomes {
             match outcome {
-                Retried::Appended => println!("{id}: back in its topic"),
-                Retried::Superseded => println!("{id}: not needed, a newer record about the same thing is there"),
-                Retried::Impossible { why } => println!("{id}: left as it is: {why}"),
+                Retried::Appended => answer!("{id}: back in its topic"),
+                Retried::Superseded => answer!("{id}: not needed, a newer record about the same thing is there"),
+                Retried::Impossible { why } => answer!("{id}: left as it is: {why}"),
             }
         }
-        println!("{} dead letters", outcomes.len());
+        answer!("{} dead letters", outcomes.len());
     }
     let failed = outcomes.iter().find(|(_, outcome)| matches!(outcome, Retried::Impossible { .. }));
     match failed.filter(|_| !args.all) {
@@ -261,9 +261,9 @@ fn purge(args: &PurgeArgs, json: bool, desk: &mut Desk) -> anyhow::Result<()> {
     let ids: BTreeSet<String> = desk.letters.entries.values().filter(due).map(|entry| entry.letter.id()).collect();
     desk.purge(&ids)?;
     if json {
-        println!("{}", json!({ "purged": ids.len() }));
+        answer!("{}", json!({ "purged": ids.len() }));
     } else {
-        println!("purged {} dead letters", ids.len());
+        answer!("purged {} dead letters", ids.len());
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) fn run(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
     let findings = [data_dir(config), mailbox(config), database(config), spotify(config), lastfm(config), previews(config)];
     let healthy = findings.iter().all(|finding| finding.ok || finding.optional);
     if json {
-        println!("{}", serde_json::json!({ "healthy": healthy, "findings": findings }));
+        answer!("{}", serde_json::json!({ "healthy": healthy, "findings": findings }));
     } else {
         for finding in &findings {
             let mark = if finding.ok {
@@ -33,7 +33,7 @@ pub(super) fn run(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
             } else {
                 "FAIL"
             };
-            println!("{mark}  {:<10} {}", finding.what, finding.detail);
+            answer!("{mark}  {:<10} {}", finding.what, finding.detail);
         }
     }
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })

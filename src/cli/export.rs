@@ -45,7 +45,7 @@ pub(super) fn run(args: &ExportArgs, json: bool, config: &Config) -> anyhow::Res
     let seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let answer = Answer { folder: args.folder.display().to_string(), files, seconds };
     if json {
-        println!("{}", serde_json::to_string(&answer)?);
+        answer!("{}", serde_json::to_string(&answer)?);
     } else {
         print(&answer);
     }
@@ -61,10 +61,11 @@ fn rows_to_come(store: &dyn Store) -> anyhow::Result<u64> {
 
 fn print(answer: &Answer) {
     for file in &answer.files {
-        println!("{:<28} {:>12} rows {:>12}", file.file, HumanCount(file.rows).to_string(), HumanBytes(file.bytes).to_string());
+        answer!("{:<28} {:>12} rows {:>12}", file.file, HumanCount(file.rows).to_string(), HumanBytes(file.bytes).to_string());
     }
-    println!(
+    answer!(
         "in {}, with datapackage.json that tells columns, units and checksums; took {:.1} s",
-        answer.folder, answer.seconds
+        answer.folder,
+        answer.seconds
     );
 }

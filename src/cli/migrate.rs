@@ -11,11 +11,11 @@ pub(super) fn run(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
     let store = open_store(config, "reprise migrate")?;
     let report = store.migrate()?;
     if json {
-        println!("{}", serde_json::to_string(&report)?);
+        answer!("{}", serde_json::to_string(&report)?);
     } else if report.applied.is_empty() {
-        println!("{}: up to date ({} migrations)", store.describe(), report.present);
+        answer!("{}: up to date ({} migrations)", store.describe(), report.present);
     } else {
-        println!("{}: applied {}", store.describe(), report.applied.join(", "));
+        answer!("{}: applied {}", store.describe(), report.applied.join(", "));
     }
     Ok(ExitCode::SUCCESS)
 }

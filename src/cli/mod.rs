@@ -3,6 +3,9 @@
 //! Standard output carries answers only; logs and progress go to standard error. Exit codes: 0 done, 1 failed while running,
 //! 2 wrong usage or configuration.
 
+#[macro_use]
+mod answer;
+
 mod analyze;
 mod audit;
 mod dead_letters;
@@ -13,6 +16,7 @@ mod logging;
 mod match_names;
 mod migrate;
 mod once;
+mod origin;
 mod progress;
 mod replay;
 mod report;
@@ -112,7 +116,7 @@ struct Usage(String);
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let json = cli.global.json;
-    let configured = || -> Result<Config, ConfigError> { load(&Sources::of_process(cli.global.config.clone())) };
+    let configured = || -> Result<Config, ConfigError> { load(&Sources::of_process(cli.global.config.clone())?) };
     match cli.command {
         Command::Demo(args) => demo::run(&args, json, &configured()?),
         Command::Run(args) => run::run(&args, json, configured()?),

@@ -76,7 +76,7 @@ pub(super) fn run(args: &ReplayArgs, json: bool, config: &Config) -> anyhow::Res
     let seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let answer = Answer { topics, rows_changed, appended, rebuilt: args.rebuild, seconds, digest: means.store.digest()? };
     if json {
-        println!("{}", serde_json::to_string(&answer)?);
+        answer!("{}", serde_json::to_string(&answer)?);
     } else {
         print(&answer);
     }
@@ -109,19 +109,25 @@ fn request(args: &ReplayArgs, config: &Config) -> Result<Request, ReplayError> {
 }
 
 fn print(answer: &Answer) {
-    println!(
+    answer!(
         "{:<21} {:>9} {:>9} {:>10} {:>10} {:>11} {:>8}",
-        "topic", "read", "applied", "unchanged", "superseded", "undecodable", "refused"
+        "topic",
+        "read",
+        "applied",
+        "unchanged",
+        "superseded",
+        "undecodable",
+        "refused"
     );
     for (topic, counts) in &answer.topics {
         let Counts { read, applied, unchanged, superseded, undecodable, refused } = counts;
-        println!("{topic:<21} {read:>9} {applied:>9} {unchanged:>10} {superseded:>10} {undecodable:>11} {refused:>8}");
+        answer!("{topic:<21} {read:>9} {applied:>9} {unchanged:>10} {superseded:>10} {undecodable:>11} {refused:>8}");
     }
     if answer.appended > 0 {
-        println!("appended to music_transformed, which lacked them: {}", answer.appended);
+        answer!("appended to music_transformed, which lacked them: {}", answer.appended);
     }
-    println!("rows changed: {}; took {:.1} s", answer.rows_changed, answer.seconds);
-    println!("digest: {}", answer.digest);
+    answer!("rows changed: {}; took {:.1} s", answer.rows_changed, answer.seconds);
+    answer!("digest: {}", answer.digest);
 }
 
 fn show(progress: &mut Progress, event: &Event<'_>) {

@@ -41,10 +41,10 @@ pub(super) fn run(args: &ReportArgs, json: bool, config: &Config) -> anyhow::Res
     let html = page(&figures, &Made { at, database: store.describe() });
     replace(&target, html.as_bytes()).with_context(|| format!("{} cannot be written", args.file.display()))?;
     if json {
-        println!("{}", serde_json::to_string(&Answer { file: &args.file, figures: &figures })?);
+        answer!("{}", serde_json::to_string(&Answer { file: &args.file, figures: &figures })?);
     } else {
         let counts = &figures.counts;
-        println!(
+        answer!(
             "{}: {} tracks, {} of them with audio features; {} artists, {} albums, {} genres",
             args.file.display(),
             counts.tracks,

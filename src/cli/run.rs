@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Args;
 
+use super::origin::Origin;
 use super::{Usage, logging, once};
 use crate::config::{Config, MailboxKind};
 use crate::mailbox::{InstanceLock, InstanceSlot, MailboxError, instance_name};
@@ -34,6 +35,9 @@ pub(super) fn run(args: &RunArgs, json: bool, config: Config) -> anyhow::Result<
     let started = Instant::now();
     let stages = if args.only.is_empty() { StageName::FLOW.to_vec() } else { args.only.clone() };
     require_credentials(&config, &stages)?;
+    if let Some(origin) = Origin::of_service(&config) {
+        origin.claim(&config.data_dir)?;
+    }
     let (instance, _locks) = claim_instance(&config)?;
     let options = ServiceOptions { stages, schedule: !args.once, instance, run_id };
     let once = args.once;
@@ -41,11 +45,17 @@ pub(super) fn run(args: &RunArgs, json: bool, config: Config) -> anyhow::Result<
     warn_of_missing(&service);
     let stop = actix_rt::System::new().block_on(serve(service.clone(), once))?;
     match stop {
+        // For cron the work counts, not that stopping went well.
+        Stop::Asked if once => {
+            drop(_guard);
+            eprintln!("reprise: stopped before everything was in the database; the same command goes on where it was");
+            Ok(ExitCode::FAILURE)
+        }
         Stop::Asked => Ok(ExitCode::SUCCESS),
         Stop::Drained => {
             let summary = super::demo::Outcome::of(&service, started.elapsed())?;
             if json {
-                println!("{}", serde_json::to_string(&summary)?);
+                answer!("{}", serde_json::to_string(&summary)?);
             } else {
                 summary.print_short();
             }
@@ -61,10 +71,17 @@ pub(super) fn run(args: &RunArgs, json: bool, config: Config) -> anyhow::Result<
 
 fn require_credentials(config: &Config, stages: &[StageName]) -> anyhow::Result<()> {
     let searches = stages.iter().any(|stage| matches!(stage, StageName::Tracks | StageName::Artists));
-    match config.spotify.problem().filter(|_| searches) {
-        Some(problem) => Err(Usage(problem).into()),
-        None => Ok(()),
+    if let Some(problem) = config.spotify.problem().filter(|_| searches) {
+        return Err(Usage(problem).into());
     }
+    let nothing_but = |stage: StageName| stages.iter().all(|other| *other == stage);
+    if nothing_but(StageName::Listeners) && config.lastfm.api_key.is_empty() {
+        return Err(Usage("--only listeners needs lastfm.api_key, which is empty".to_owned()).into());
+    }
+    if nothing_but(StageName::Audio) && config.previews.providers.is_empty() {
+        return Err(Usage("--only audio needs previews.providers, which is empty".to_owned()).into());
+    }
+    Ok(())
 }
 
 fn claim_instance(config: &Config) -> anyhow::Result<(String, Locks)> {
@@ -83,6 +100,9 @@ fn warn_of_missing(service: &Service) {
     let config = service.config();
     if config.lastfm.api_key.is_empty() {
         slog_scope::warn!("No lastfm.api_key: the listeners stage is not started, Last.fm figures stay empty.");
+    }
+    if config.previews.providers.is_empty() {
+        slog_scope::warn!("No previews.providers: the audio stage is not started, audio features stay empty.");
     }
     if config.queries.is_empty() {
         slog_scope::info!("No queries are configured: waiting for `reprise search`.");

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::logging;
 use crate::config::Config;
-use crate::extract::options::QueryOptions;
+use crate::extract::options::{QueryOptions, is_market};
 use crate::extract::scheduler::{once, outgoing, unfinished_requests};
 use crate::mailbox::{Mailbox, SessionSpec};
 use crate::records::{SearchRequest, now_micros};
@@ -17,14 +17,22 @@ use crate::service::{Service, StageName, open_mailbox};
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {
     /// Search texts; Spotify's field filters work: artist:, album:, track:, year:1990-1999, genre:, isrc:, tag:new
-    #[arg(required = true, value_name = "QUERY")]
+    #[arg(required = true, value_name = "QUERY", value_parser = search_text)]
     queries: Vec<String>,
     /// Distinct tracks to fetch for each, 1 to 1000
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1000))]
     max_tracks: u32,
     /// ISO 3166-1 alpha-2 market, if not the configured one
-    #[arg(long)]
+    #[arg(long, value_parser = market)]
     market: Option<String>,
+}
+
+fn search_text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("expected a search text".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn market(text: &str) -> Result<String, String> {
+    if is_market(text) { Ok(text.to_owned()) } else { Err("expected two capital letters such as US".to_owned()) }
 }
 
 #[derive(Debug, Serialize)]
@@ -56,10 +64,10 @@ pub(super) fn run(args: &SearchArgs, json: bool, config: &Config) -> anyhow::Res
         .map(|request| Enqueued { request_id: request.request_id, q: request.q, max_tracks: request.max_tracks })
         .collect();
     if json {
-        println!("{}", serde_json::to_string(&answer)?);
+        answer!("{}", serde_json::to_string(&answer)?);
     } else {
         for enqueued in answer {
-            println!("enqueued {:?} for up to {} tracks as {}", enqueued.q, enqueued.max_tracks, enqueued.request_id);
+            answer!("enqueued {:?} for up to {} tracks as {}", enqueued.q, enqueued.max_tracks, enqueued.request_id);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -27,7 +27,7 @@ pub(super) fn run(args: &TopicsArgs, json: bool, config: &Config) -> anyhow::Res
             let known: Vec<&str> = Topic::ALL.iter().map(|topic| topic.default_name()).collect();
             Usage(format!("{name:?} is no topic; the topics are {}", known.join(", ")))
         })?;
-        println!("{}", serde_json::to_string_pretty(&json_schema(topic))?);
+        answer!("{}", serde_json::to_string_pretty(&json_schema(topic))?);
         return Ok(ExitCode::SUCCESS);
     }
     let _guard = logging::start(config, &logging::run_id(), Some("error"))?;
@@ -37,15 +37,15 @@ pub(super) fn run(args: &TopicsArgs, json: bool, config: &Config) -> anyhow::Res
     let mailbox = open_mailbox(config)?;
     let reports = mailbox.create_topics(config.kafka.partitions)?;
     if json {
-        println!("{}", serde_json::to_string(&reports)?);
+        answer!("{}", serde_json::to_string(&reports)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{}", mailbox.describe());
+    answer!("{}", mailbox.describe());
     for report in &reports {
         let verb = if report.created { "created" } else { "present" };
-        println!("  {:<24} {verb}, {} partitions", report.topic, report.partitions);
+        answer!("  {:<24} {verb}, {} partitions", report.topic, report.partitions);
         for warning in &report.warnings {
-            println!("    {warning}");
+            answer!("    {warning}");
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -58,10 +58,10 @@ fn repair(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
     let repaired = embedded::repair(&config.data_dir, &config.topic_names())?;
     let damaged = repaired.damaged_copy.display().to_string();
     if json {
-        println!("{}", serde_json::json!({"kept": repaired.kept, "lost": repaired.lost, "damaged_copy": damaged}));
+        answer!("{}", serde_json::json!({"kept": repaired.kept, "lost": repaired.lost, "damaged_copy": damaged}));
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{} messages kept; the damaged file is {damaged}", repaired.kept);
-    repaired.lost.iter().for_each(|line| println!("  lost: {line}"));
+    answer!("{} messages kept; the damaged file is {damaged}", repaired.kept);
+    repaired.lost.iter().for_each(|line| answer!("  lost: {line}"));
     Ok(ExitCode::SUCCESS)
 }

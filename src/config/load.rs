@@ -67,17 +67,48 @@ pub struct Sources {
 
 impl Sources {
     /// The given file, the process's environment, and `.env` of the working directory below it.
-    pub fn of_process(file: Option<PathBuf>) -> Sources {
-        let mut environment = BTreeMap::new();
-        if let Ok(variables) = dotenvy::from_path_iter(Path::new(".env")) {
-            environment.extend(variables.flatten());
-        }
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`] or [`ConfigError::File`] if there is a `.env` that cannot be read or understood.
+    pub fn of_process(file: Option<PathBuf>) -> Result<Sources, ConfigError> {
+        let mut environment = read_dotenv(Path::new(".env"))?;
         // Names and values that are no UTF-8 cannot be ours.
         environment.extend(
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         );
-        Sources { file, environment }
+        Ok(Sources { file, environment })
     }
+}
+
+/// The variables of a `.env` file; none if there is no such file.
+fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    let shown = path.display().to_string();
+    let unreadable = |problem: String| ConfigError::Unreadable { path: shown.clone(), problem };
+    if path.is_dir() {
+        // What Docker makes of a mounted file that is not there.
+        return Err(unreadable("it is a directory; expected a file of NAME=value lines, or nothing".to_owned()));
+    }
+    let variables = match dotenvy::from_path_iter(path) {
+        Ok(variables) => variables,
+        Err(error) if error.not_found() => return Ok(BTreeMap::new()),
+        Err(error) => return Err(unreadable(error.to_string())),
+    };
+    let mut found = BTreeMap::new();
+    for variable in variables {
+        let (name, value) = variable.map_err(|error| match error {
+            // The name only: the rest of the line may be a secret.
+            dotenvy::Error::LineParse(line, _) => ConfigError::File {
+                path: shown.clone(),
+                problem: format!(
+                    "the line of {:?} is no NAME=value: a value with spaces, quotes or # needs quotes around it, and a quote its end",
+                    line.split_once('=').map_or("no name", |(name, _)| name.trim())
+                ),
+            },
+            error => unreadable(error.to_string()),
+        })?;
+        found.insert(name, value);
+    }
+    Ok(found)
 }
 
 /// Reads, overlays and checks.
@@ -92,7 +123,7 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     }
     let config = Config::deserialize(Value::Table(table)).map_err(|error| ConfigError::File {
         path: sources.file.as_deref().map_or("reprise.toml".to_owned(), |path| path.display().to_string()),
-        problem: error.to_string(),
+        problem: error.message().to_owned(),
     })?;
     check::check(&config)?;
     Ok(config)
@@ -108,9 +139,20 @@ fn read_file(named: Option<&Path>) -> Result<Table, ConfigError> {
         Err(error) => return Err(ConfigError::Unreadable { path: shown, problem: error.to_string() }),
     };
     // Once as the real thing, for errors with line and key; once as a table, for the overlay.
-    let wrong = |error: toml::de::Error| ConfigError::File { path: shown.clone(), problem: error.to_string() };
+    let wrong = |error: toml::de::Error| ConfigError::File { path: shown.clone(), problem: place_and_problem(&text, &error) };
     toml::from_str::<Config>(&text).map_err(wrong)?;
     toml::from_str::<Table>(&text).map_err(wrong)
+}
+
+/// Line, key and what is wrong there. Not the line itself, as toml would show it: it may hold a secret.
+fn place_and_problem(text: &str, error: &toml::de::Error) -> String {
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return error.message().to_owned() };
+    let line = before.matches('\n').count() + 1;
+    let key = text.lines().nth(line - 1).and_then(|line| line.split_once('=')).map_or("", |(key, _)| key.trim());
+    let is_key =
+        !key.is_empty() && key.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'));
+    let place = if is_key { format!("line {line} ({key})") } else { format!("line {line}") };
+    format!("{place}: {}", error.message())
 }
 
 fn overlay(table: &mut Table, defaults: &Table, name: &str, text: &str) -> Result<(), ConfigError> {
@@ -206,6 +248,45 @@ mod tests {
         ])
         .expect("valid");
         assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+    }
+
+    #[test]
+    fn a_secret_in_a_mistake_never_shows() {
+        for wrong in [
+            "[spotify]\nclient_secert = \"hunter2\"",
+            "[spotify]\nclient_secret = hunter2",
+            "[spotify]\nclient_secret = [\"hunter2\"]",
+            "[spotify]\nclient_secret = {hunter2 = 1}",
+            "[spotify]\nclient_secret = \"hunter2",
+            "[spotify]\nclient_secret = \"hunter2\"\nclient_secret = \"hunter2\"",
+            "[lastfm]\napi_key = 7172737475",
+            "[lastfm]\napi_key = 71727374.75",
+        ] {
+            let file = tempfile::NamedTempFile::new().expect("a temporary file");
+            std::fs::write(file.path(), wrong).expect("written");
+            let sources = Sources { file: Some(file.path().to_path_buf()), environment: BTreeMap::new() };
+            let message = load(&sources).expect_err("wrong").to_string();
+            assert!(!message.contains("hunter2") && !message.contains("71727374"), "{message}");
+            assert!(message.contains("line 2") || message.contains("line 3"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_dotenv_file_that_cannot_be_understood_is_named_and_not_passed_over() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let read = |text: &str| {
+            let file = folder.path().join("dotenv");
+            std::fs::write(&file, text).expect("written");
+            read_dotenv(&file)
+        };
+        assert_eq!(read("A=1\n# a comment\nB='2 3'\n").expect("valid").len(), 2);
+        for wrong in ["REPRISE__SPOTIFY__CLIENT_SECRET=hunter2 hunter2", "A=1\nREPRISE__SPOTIFY__CLIENT_SECRET=\"hunter2\nB=2"]
+        {
+            let message = read(wrong).expect_err("wrong").to_string();
+            assert!(message.contains("CLIENT_SECRET") && !message.contains("hunter2"), "{message}");
+        }
+        assert!(read_dotenv(folder.path()).expect_err("a directory").to_string().contains("directory"));
+        assert!(read_dotenv(&folder.path().join("none")).expect("no file is no error").is_empty());
     }
 
     #[test]

@@ -141,7 +141,12 @@ impl Supervisor {
         };
         if !restart {
             self.launch.board.settled(&name, &exit);
-            slog_scope::info!("An actor ended."; "actor" => &name, "reason" => %exit);
+            match &exit {
+                Exit::Stopped(_) => {
+                    slog_scope::error!("An actor gave up; nothing restarts it but you."; "actor" => &name, "reason" => %exit);
+                }
+                _ => slog_scope::info!("An actor ended."; "actor" => &name, "reason" => %exit),
+            }
             return;
         }
         self.restart_child(child, &exit, progressed, lived, ctx);

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::logging;
+use super::origin::Origin;
 use super::search::enqueue_all;
 use crate::config::{Config, MailboxKind, Period, Secret};
 use crate::extract::options::QueryOptions;
@@ -58,7 +59,7 @@ pub(super) fn run(args: &DemoArgs, json: bool, configured: &Config) -> anyhow::R
     let fault_rate = if args.no_faults { 0.0 } else { FAULT_RATE };
     let sandbox = Sandbox::start(SandboxOptions { seed: args.seed, fault_rate, ..SandboxOptions::default() })?;
     let config = demo_config(configured, &sandbox, args.tracks);
-    std::fs::create_dir_all(&config.data_dir)?;
+    Origin::Demo.claim(&config.data_dir)?;
     let _lock = InstanceLock::acquire(&config.data_dir)?;
     let options = ServiceOptions { stages: StageName::FLOW.to_vec(), schedule: false, instance: "demo".to_owned(), run_id };
     let service = Service::open(config, options)?;
@@ -89,7 +90,7 @@ async fn play(service: &Service, args: &DemoArgs, json: bool, started: Instant, 
         let calls = sandbox.calls();
         let outcome = tokio::task::spawn_blocking(move || Outcome::of(&summarised, seconds)).await??.with_calls(&calls);
         if json {
-            println!("{}", serde_json::to_string(&outcome)?);
+            answer!("{}", serde_json::to_string(&outcome)?);
         } else {
             outcome.print(service)?;
         }

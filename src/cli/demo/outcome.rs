@@ -59,40 +59,40 @@ impl Outcome {
     pub(in crate::cli) fn print_short(&self) {
         let rows: Vec<String> =
             TABLES.iter().map(|table| format!("{table} {}", self.rows.get(*table).copied().unwrap_or(0))).collect();
-        println!("{}; {} restarts, {} dead letters, {:.1} s", rows.join(", "), self.restarts, self.dead_letters, self.seconds);
-        println!("digest {}", self.digest);
+        answer!("{}; {} restarts, {} dead letters, {:.1} s", rows.join(", "), self.restarts, self.dead_letters, self.seconds);
+        answer!("digest {}", self.digest);
     }
 
     /// The whole summary.
     pub(super) fn print(&self, service: &Service) -> anyhow::Result<()> {
-        println!("\nrows");
+        answer!("\nrows");
         for table in TABLES {
-            println!("  {table:<20} {:>7}", self.rows.get(table).copied().unwrap_or(0));
+            answer!("  {table:<20} {:>7}", self.rows.get(table).copied().unwrap_or(0));
         }
-        println!("\ntempo, songs by BPM");
+        answer!("\ntempo, songs by BPM");
         let most = self.summary.bpm_histogram.iter().map(|(_, songs)| *songs).max().unwrap_or(1).max(1);
         for (edge, songs) in &self.summary.bpm_histogram {
             let width = usize::try_from((songs * BAR + most - 1) / most).unwrap_or(0);
-            println!("  {edge:>3}-{:<3} {:>4} {}", edge + 9, songs, "▇".repeat(width));
+            answer!("  {edge:>3}-{:<3} {:>4} {}", edge + 9, songs, "▇".repeat(width));
         }
-        println!("\ntop artists by Last.fm listeners");
+        answer!("\ntop artists by Last.fm listeners");
         for (name, listeners, songs) in &self.summary.top_artists {
-            println!(
+            answer!(
                 "  {:<36} {:>12} {songs:>3} songs",
                 name,
                 listeners.map_or_else(|| "-".to_owned(), |count| count.to_string())
             );
         }
         let calls: Vec<String> = self.api_calls.iter().map(|(api, calls)| format!("{api} {calls}")).collect();
-        println!("\nAPI calls     {}", calls.join(", "));
-        println!("restarts      {} (all healed)", self.restarts);
-        println!("dead letters  {}", self.dead_letters);
-        println!("digest        {}", self.digest);
-        println!("database      {}", service.store.describe());
+        answer!("\nAPI calls     {}", calls.join(", "));
+        answer!("restarts      {} (all healed)", self.restarts);
+        answer!("dead letters  {}", self.dead_letters);
+        answer!("digest        {}", self.digest);
+        answer!("database      {}", service.store.describe());
         if let Some(address) = service.endpoint_address() {
-            println!("dashboard     http://{address}/ (with --keep-running)");
+            answer!("dashboard     http://{address}/ (with --keep-running)");
         }
-        println!("took          {:.1} s", self.seconds);
+        answer!("took          {:.1} s", self.seconds);
         Ok(())
     }
 }
