@@ -2,13 +2,14 @@
 //!
 //! **Guarantee.** A batch is applied to one state of the database (`REPEATABLE READ`); where another loader changed what it
 //! writes, PostgreSQL refuses it, and it is applied again from its start. So what was decided by reading is never stale, and
-//! a race costs time, never rows. A loader that goes silent in a transaction is cut off by the server.
+//! a race costs time, never rows. A loader that goes silent in a transaction is cut off by the server. A session that may not
+//! write is not kept: the next try begins a new one, which sees what the database allows by then.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::{Connection, PgConnection};
 
@@ -125,6 +126,15 @@ impl Postgres {
         failure.into_store_error(&self.place)
     }
 
+    /// An error of writing on `connection`.
+    fn not_written(&self, connection: &mut PgConnection, failure: Failure) -> StoreError {
+        if failure.is_read_only() {
+            // The pool closes what it takes for broken, instead of lending it again for half an hour.
+            AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
+        }
+        self.failed(failure)
+    }
+
     /// One try, under the table lock `first`.
     fn attempt(&self, connection: &mut PgConnection, first: &str, work: Work<'_>) -> Result<(), Failure> {
         connection.build_transaction().repeatable_read().run(|connection| {
@@ -180,16 +190,13 @@ impl Backend for Postgres {
                 _ => break,
             }
         }
-        result.map_err(|failure| self.failed(failure))
+        result.map_err(|failure| self.not_written(&mut connection, failure))
     }
 
     fn write_through(&self, work: Work<'_>) -> Result<(), StoreError> {
         let mut connection = self.connection()?;
-        connection
-            .build_transaction()
-            .read_committed()
-            .run(|connection| work(connection))
-            .map_err(|failure| self.failed(failure))
+        let result = connection.build_transaction().read_committed().run(|connection| work(connection));
+        result.map_err(|failure| self.not_written(&mut connection, failure))
     }
 
     fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {
