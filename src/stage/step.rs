@@ -62,6 +62,7 @@ impl Stepper {
     /// A stepper at the group's committed offsets.
     pub fn new(spec: StepperSpec, processor: Box<dyn Processor>, port: Port, pulse: Pulse, poison: PoisonBook) -> Stepper {
         let (pending, unplaced) = (VecDeque::new(), Vec::new());
+        spec.metrics.stage_starts(&spec.stage);
         Stepper { spec, processor, port, pulse, poison, pending, unplaced, must_rewind: false }
     }
 
