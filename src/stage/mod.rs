@@ -16,5 +16,5 @@ pub mod step;
 pub use actor::{Prepared, Readiness, StageActor};
 pub use poison::PoisonBook;
 pub use port::Port;
-pub use processor::{Ending, Processed, Processor, StageError, StepContext, Subscription, Wait};
+pub use processor::{Ending, LONGEST_STEP, Processed, Processor, StageError, StepContext, Subscription, Wait};
 pub use step::{StepReport, Stepper, StepperSpec};
