@@ -119,6 +119,7 @@ pub trait Processor {
     fn assigned<'a>(
         &'a mut self,
         _partitions: &'a [TopicPartition],
+        _context: &'a StepContext<'a>,
     ) -> LocalBoxFuture<'a, Result<Vec<(TopicPartition, i64)>, StageError>> {
         Box::pin(async { Ok(Vec::new()) })
     }

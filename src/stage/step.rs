@@ -146,7 +146,9 @@ impl Stepper {
             return Ok(());
         }
         let mut places = Vec::new();
-        for (at, next_offset) in self.processor.assigned(&self.unplaced).await? {
+        let context =
+            StepContext { pulse: &self.pulse, port: &self.port, run_id: &self.spec.run_id, partitions: self.spec.partitions };
+        for (at, next_offset) in self.processor.assigned(&self.unplaced, &context).await? {
             self.port.seek(at, next_offset).await?;
             places.push(Progress { at, next_offset, counts: Ledger::default() });
         }

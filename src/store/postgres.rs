@@ -16,7 +16,7 @@ use diesel::{Connection, PgConnection};
 use super::backend::{Backend, BackendStore, Work};
 use super::database::Database;
 use super::errors::{Failure, classify_text};
-use super::options::{StoreOptions, public_url, secrets, without_secrets};
+use super::options::{StoreOptions, bounded, public_url, secrets, without_secrets};
 use super::statement::Statement;
 use super::{MigrationReport, Store, StoreError, beside, migrations};
 
@@ -93,7 +93,7 @@ fn open_in(options: &StoreOptions, schema: Option<String>) -> BackendStore<Postg
         .min_idle(Some(0))
         .connection_timeout(options.connect_timeout)
         .connection_customizer(Box::new(Settings(options.clone(), schema.clone())))
-        .build_unchecked(ConnectionManager::new(&options.url));
+        .build_unchecked(ConnectionManager::new(bounded(&options.url, options.connect_timeout)));
     let place = public_url(&options.url) + &schema.as_ref().map_or_else(String::new, |schema| format!(" schema {schema}"));
     BackendStore::new(Postgres { place, secrets: secrets(&options.url), options: options.clone(), schema, pool })
 }
@@ -151,7 +151,8 @@ impl Backend for Postgres {
 
     fn migrate(&self) -> Result<MigrationReport, StoreError> {
         // A connection of its own: the lock ends with it, whatever happens.
-        let mut connection = PgConnection::establish(&self.options.url).map_err(|error| self.refused(&error.to_string()))?;
+        let url = bounded(&self.options.url, self.options.connect_timeout);
+        let mut connection = PgConnection::establish(&url).map_err(|error| self.refused(&error.to_string()))?;
         let options = StoreOptions {
             statement_timeout: Duration::ZERO,
             lock_timeout: MIGRATION_WAIT,

@@ -401,3 +401,24 @@ fn idle_clients_and_those_that_stop_in_mid_request_hold_nobody_up() {
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     drop(held);
 }
+
+#[test]
+fn a_database_that_does_not_even_refuse_to_answer_is_not_ready() {
+    let service = start("");
+    let (frozen, deadline) = (service.stage.store.freeze(), Instant::now() + Duration::from_secs(60));
+    let told = loop {
+        let answer = get(service.address, "/readyz");
+        if answer.status == 503 {
+            break answer.json();
+        }
+        assert!(Instant::now() < deadline, "ready, though the database gives no answer");
+        thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!(told["not_ready"][0]["what"], "database", "{told}");
+    assert!(told["not_ready"][0]["why"].as_str().is_some_and(|why| why.starts_with("no answer for ")), "{told}");
+    let health = &get(service.address, "/api/actors").json()["answers"]["healthy"];
+    assert!(health["tone"] == "warn" && health["detail"].as_str().is_some_and(|why| why.contains("no answer")), "{health}");
+    assert_eq!(get(service.address, "/livez").status, 200, "it is not this process that has to be restarted");
+    drop(frozen);
+    eventually("ready again", || get(service.address, "/readyz").status == 200);
+}
