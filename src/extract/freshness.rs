@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::config::Period;
 use crate::mailbox::TopicPartition;
 use crate::records::{Version, now_micros};
-use crate::stage::{StageError, StepContext};
+use crate::stage::{StageError, StepContext, patience};
 use crate::store::{Known, KnownKey, Store, StoreError};
 
 /// Before the database is asked again that was not available.
@@ -65,7 +65,7 @@ impl Freshness {
         let heads = context.port.heads(at, keys).await?;
         let head = |position: usize| heads.get(position).copied().flatten();
         let open = questions.iter().enumerate().filter(|(position, question)| needs_store(question, head(*position)));
-        let known = self.known(open.map(|(_, question)| question.known.clone()).collect()).await?;
+        let known = self.known(open.map(|(_, question)| question.known.clone()).collect(), context).await?;
         let now = now_micros();
         let answer = |(position, question): (usize, &Question)| {
             is_fresh(question, head(position), known.get(&question.known).copied(), self.refresh_after, now)
@@ -73,13 +73,16 @@ impl Freshness {
         Ok(questions.iter().enumerate().map(answer).collect())
     }
 
-    async fn known(&self, keys: Vec<KnownKey>) -> Result<std::collections::BTreeMap<KnownKey, Known>, StageError> {
+    async fn known(
+        &self,
+        keys: Vec<KnownKey>,
+        context: &StepContext<'_>,
+    ) -> Result<std::collections::BTreeMap<KnownKey, Known>, StageError> {
         if keys.is_empty() {
             return Ok(std::collections::BTreeMap::new());
         }
         let store = Arc::clone(&self.store);
-        let asked = crate::observe::log::actor::spawn_blocking(move || store.known(&keys)).await;
-        asked.map_err(|error| StageError::Failed(anyhow::Error::new(error)))?.map_err(stage_error)
+        patience::ask(context.pulse, "database", move || store.known(&keys)).await?.map_err(stage_error)
     }
 }
 

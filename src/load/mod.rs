@@ -11,15 +11,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt, LocalBoxFuture};
+use futures::future::LocalBoxFuture;
 
 use crate::mailbox::{Ledger, Message, TopicPartition};
+use crate::observe::Metrics;
 use crate::observe::metrics::RowLabel;
-use crate::observe::{Metrics, log};
 use crate::records::{DeadReason, Topic, Transformed, parse};
+use crate::stage::patience;
 use crate::stage::step::bury;
 use crate::stage::{Ending, Processed, Processor, StageError, StepContext, Subscription};
 use crate::store::{Advance, Applied, Change, Store, StoreError};
+use crate::supervision::Pulse;
 
 /// How long to wait before asking an unavailable database again.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
@@ -57,9 +59,9 @@ impl Loader {
         Loader { store, metrics, batch_max, stands: HashMap::new(), fenced: 0 }
     }
 
-    async fn claim(&mut self, partitions: &[TopicPartition]) -> Result<Vec<(TopicPartition, i64)>, StageError> {
+    async fn claim(&mut self, partitions: &[TopicPartition], pulse: &Pulse) -> Result<Vec<(TopicPartition, i64)>, StageError> {
         let (store, wanted) = (Arc::clone(&self.store), partitions.to_vec());
-        let claims = blocking(move || store.claim(&wanted)).await?.map_err(stage_error)?;
+        let claims = patience::ask(pulse, "database", move || store.claim(&wanted)).await?.map_err(stage_error)?;
         let mut places = Vec::with_capacity(claims.len());
         for claim in claims {
             self.stands.insert(claim.at, Stand { epoch: claim.epoch, next: claim.next_offset });
@@ -111,7 +113,7 @@ impl Loader {
             }
             context.pulse.beat();
             self.publish_dead(items, places, batch, context).await?;
-            match self.apply(items).await {
+            match self.apply(items, context.pulse).await? {
                 Ok(applied) => {
                     self.fenced = 0;
                     self.settle(items, &applied, ended);
@@ -156,15 +158,16 @@ impl Loader {
         if letters.is_empty() { Ok(()) } else { context.port.publish(letters, Vec::new()).await }
     }
 
-    async fn apply(&mut self, items: &[Item]) -> Result<Applied, StoreError> {
+    /// Given up for want of an answer, it may still be applied: then the next try finds the database ahead, and claims anew.
+    async fn apply(&mut self, items: &[Item], pulse: &Pulse) -> Result<Result<Applied, StoreError>, StageError> {
         let advances = self.advances(items);
         let changes: Vec<Change> = items.iter().filter_map(|item| item.change.clone().ok()).collect();
         let (store, moved) = (Arc::clone(&self.store), advances.clone());
-        let applied = log::actor::spawn_blocking(move || store.apply(&changes, &moved))
-            .await
-            .unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the writing thread failed: {error}"))))?;
-        for advance in advances {
-            self.stands.insert(advance.at, Stand { epoch: advance.epoch, next: Some(advance.to) });
+        let applied = patience::ask(pulse, "database", move || store.apply(&changes, &moved)).await?;
+        if applied.is_ok() {
+            for advance in advances {
+                self.stands.insert(advance.at, Stand { epoch: advance.epoch, next: Some(advance.to) });
+            }
         }
         Ok(applied)
     }
@@ -226,11 +229,6 @@ pub fn change_of(message: &Message) -> Result<Change, DeadReason> {
     Ok(Change { at: message.at, row: envelope.body.row, version })
 }
 
-fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BoxFuture<'static, Result<T, StageError>> {
-    let task = log::actor::spawn_blocking(work);
-    async move { task.await.map_err(|error| StageError::Failed(error.into())) }.boxed()
-}
-
 /// A store's trouble in the stage's terms: what is away is waited for.
 pub fn stage_error(error: StoreError) -> StageError {
     match error {
@@ -254,8 +252,9 @@ impl Processor for Loader {
     fn assigned<'a>(
         &'a mut self,
         partitions: &'a [TopicPartition],
+        context: &'a StepContext<'a>,
     ) -> LocalBoxFuture<'a, Result<Vec<(TopicPartition, i64)>, StageError>> {
-        Box::pin(self.claim(partitions))
+        Box::pin(self.claim(partitions, context.pulse))
     }
 
     fn process<'a>(

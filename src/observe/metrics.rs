@@ -55,7 +55,8 @@ labels!(
     ApiLabel { api, status }
 );
 labels!(
-    /// Why an API was waited for: `limiter`, `retry_after`, `quota`, `backoff`, `breaker`.
+    /// Why an API was waited for: `limiter`, `retry_after` (the window of a rate limit), `quota` (used up: a pause of ten
+    /// minutes and more, or one that the server did not name), `backoff`, `breaker`.
     ApiWaitLabel { api, reason }
 );
 labels!(
@@ -124,6 +125,9 @@ fn score_histogram() -> Histogram {
     Histogram::new(SCORE_BUCKETS)
 }
 
+/// How messages end.
+const OUTCOMES: [&str; 3] = ["emitted", "superseded", "dead_lettered"];
+
 /// Statuses told one by one; others by their class.
 const STATUSES: [u16; 9] = [200, 400, 401, 403, 404, 429, 500, 502, 503];
 
@@ -174,6 +178,15 @@ impl Metrics {
         }
         let told = if known.contains(status) { status } else { "other" };
         self.api_requests.get_or_create(&ApiLabel::new(api, told)).inc();
+    }
+
+    /// A stage starts: its series are there from now on, so that one that never finishes a message stands at zero instead of
+    /// being unknown. Alerts compare with it.
+    pub fn stage_starts(&self, stage: &str) {
+        for outcome in OUTCOMES {
+            // Counters of an earlier incarnation stay as they are.
+            drop(self.records.get_or_create(&OutcomeLabel::new(stage, outcome)));
+        }
     }
 
     fn register(&self, registry: &mut Registry) {
@@ -288,6 +301,19 @@ mod tests {
         let text = metrics.encode().expect("encodes");
         assert_eq!(text.matches("reprise_api_requests_total{").count(), STATUSES_TOLD + 2);
         assert!(text.contains("status=\"other\"} 991\n"), "{text}");
+    }
+
+    #[test]
+    fn a_stage_that_finished_nothing_stands_at_zero() {
+        let metrics = Metrics::new();
+        metrics.stage_starts("load");
+        metrics.records.get_or_create(&OutcomeLabel::new("load", "emitted")).inc_by(3);
+        metrics.stage_starts("load");
+        let text = metrics.encode().expect("encodes");
+        for (outcome, count) in [("emitted", 3), ("superseded", 0), ("dead_lettered", 0)] {
+            let line = format!("reprise_records_total{{stage=\"load\",outcome=\"{outcome}\"}} {count}\n");
+            assert!(text.contains(&line), "{line} in {text}");
+        }
     }
 
     #[test]

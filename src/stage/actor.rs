@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use tokio::sync::watch;
 
-use super::processor::{StageError, Wait};
+use super::processor::{LONGEST_STEP, StageError, Wait};
 use super::step::Stepper;
 use crate::records::now_micros;
 use crate::supervision::{Control, Exit, ExitSlot, Launch, Pulse};
@@ -156,7 +156,7 @@ async fn sit_out(stepper: &Stepper, wait: &Wait, wish: &mut watch::Receiver<Wish
     let until = now_micros().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX));
     let _waiting = stepper.pulse().waiting(wait.reason.clone(), Some(until));
     tokio::select! {
-        () = tokio::time::sleep(pause) => {}
+        () = tokio::time::sleep(pause.min(LONGEST_STEP)) => {}
         _ = wish.changed() => {}
         () = measure_on(stepper) => {}
     }

@@ -5,9 +5,10 @@
 //! is taken apart until the offending message is alone, and that one goes to the dead letters.
 //!
 //! What a stage does is its [`Processor`]; [`step`] takes one batch through it and is all that the simulation drives;
-//! [`actor`] runs steps for ever under supervision; [`port`] keeps the blocking mailbox session on a thread of its own.
+//! [`actor`] runs steps for ever under supervision; [`patience`] bounds questions to a database; [`port`] keeps the blocking mailbox session on a thread of its own.
 
 pub mod actor;
+pub mod patience;
 pub mod poison;
 pub mod port;
 pub mod processor;
@@ -16,5 +17,5 @@ pub mod step;
 pub use actor::{Prepared, Readiness, StageActor};
 pub use poison::PoisonBook;
 pub use port::Port;
-pub use processor::{Ending, Processed, Processor, StageError, StepContext, Subscription, Wait};
+pub use processor::{Ending, LONGEST_STEP, Processed, Processor, StageError, StepContext, Subscription, Wait};
 pub use step::{StepReport, Stepper, StepperSpec};

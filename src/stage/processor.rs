@@ -53,12 +53,15 @@ impl Processed {
     }
 }
 
+/// The longest a stage sleeps before it looks again whether a wait is over: it may end early.
+pub const LONGEST_STEP: Duration = Duration::from_secs(60);
+
 /// A wait is not a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
     /// For people, such as `spotify: rate limit`.
     pub reason: String,
-    /// How long to wait before trying again.
+    /// How long it lasts, as far as is known now: what the status tells. The next try comes after at most [`LONGEST_STEP`].
     pub pause: Duration,
 }
 
@@ -116,6 +119,7 @@ pub trait Processor {
     fn assigned<'a>(
         &'a mut self,
         _partitions: &'a [TopicPartition],
+        _context: &'a StepContext<'a>,
     ) -> LocalBoxFuture<'a, Result<Vec<(TopicPartition, i64)>, StageError>> {
         Box::pin(async { Ok(Vec::new()) })
     }

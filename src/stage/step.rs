@@ -62,6 +62,7 @@ impl Stepper {
     /// A stepper at the group's committed offsets.
     pub fn new(spec: StepperSpec, processor: Box<dyn Processor>, port: Port, pulse: Pulse, poison: PoisonBook) -> Stepper {
         let (pending, unplaced) = (VecDeque::new(), Vec::new());
+        spec.metrics.stage_starts(&spec.stage);
         Stepper { spec, processor, port, pulse, poison, pending, unplaced, must_rewind: false }
     }
 
@@ -145,7 +146,9 @@ impl Stepper {
             return Ok(());
         }
         let mut places = Vec::new();
-        for (at, next_offset) in self.processor.assigned(&self.unplaced).await? {
+        let context =
+            StepContext { pulse: &self.pulse, port: &self.port, run_id: &self.spec.run_id, partitions: self.spec.partitions };
+        for (at, next_offset) in self.processor.assigned(&self.unplaced, &context).await? {
             self.port.seek(at, next_offset).await?;
             places.push(Progress { at, next_offset, counts: Ledger::default() });
         }

@@ -9,7 +9,7 @@ use super::database::Database;
 use super::errors::Failure;
 use super::relations::{Relation, Value};
 use super::statement::Statement;
-use super::watch::{Watch, migrated};
+use super::watch::{Deed, Watch, migrated};
 use super::{
     Advance, Applied, Change, Claim, Finding, Known, KnownKey, MigrationReport, Store, StoreError, Summary, TABLES, check,
     digest, known, merge, progress, relations, summary,
@@ -58,8 +58,12 @@ impl<B: Backend> BackendStore<B> {
         BackendStore { backend, place, watch }
     }
 
-    fn watched<T>(&self, what: &'static str, work: impl FnOnce(&B) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.watch.over(&self.place, what, || work(&self.backend))
+    fn reading<T>(&self, what: &'static str, work: impl FnOnce(&B) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.watch.over(&self.place, (Deed::Read, what), || work(&self.backend))
+    }
+
+    fn writing<T>(&self, what: &'static str, work: impl FnOnce(&B) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.watch.over(&self.place, (Deed::Write, what), || work(&self.backend))
     }
 }
 
@@ -82,25 +86,25 @@ impl<B: Backend> Store for BackendStore<B> {
     }
 
     fn migrate(&self) -> Result<MigrationReport, StoreError> {
-        let report = self.watched("migration", Backend::migrate)?;
+        let report = self.writing("migration", Backend::migrate)?;
         migrated(&self.place, &report);
         Ok(report)
     }
 
     fn claim(&self, partitions: &[TopicPartition]) -> Result<Vec<Claim>, StoreError> {
-        self.watched("claim", |backend| keep(|work| backend.write_through(work), |db| progress::claim(db, partitions)))
+        self.writing("claim", |backend| keep(|work| backend.write_through(work), |db| progress::claim(db, partitions)))
     }
 
     fn apply(&self, changes: &[Change], advances: &[Advance]) -> Result<Applied, StoreError> {
-        self.watched("merge", |backend| keep(|work| backend.write(work), |db| merge::apply(db, changes, advances)))
+        self.writing("merge", |backend| keep(|work| backend.write(work), |db| merge::apply(db, changes, advances)))
     }
 
     fn known(&self, keys: &[KnownKey]) -> Result<BTreeMap<KnownKey, Known>, StoreError> {
-        self.watched("look-up", |backend| keep(|work| backend.read(work), |db| known::known(db, keys)))
+        self.reading("look-up", |backend| keep(|work| backend.read(work), |db| known::known(db, keys)))
     }
 
     fn ledger(&self) -> Result<Vec<(Claim, Ledger)>, StoreError> {
-        self.watched("ledger", |backend| keep(|work| backend.read(work), progress::ledger))
+        self.reading("ledger", |backend| keep(|work| backend.read(work), progress::ledger))
     }
 
     fn row_counts(&self) -> Result<BTreeMap<String, i64>, StoreError> {
@@ -109,7 +113,7 @@ impl<B: Backend> Store for BackendStore<B> {
             Ok::<_, Failure>((table.to_owned(), rows.first().map_or(0, |row| row.count(0))))
         };
         let count_all = |db: &mut dyn Database| TABLES.iter().map(|table| count(db, table)).collect();
-        self.watched("row counts", |backend| keep(|work| backend.read(work), count_all))
+        self.reading("row counts", |backend| keep(|work| backend.read(work), count_all))
     }
 
     // What follows is for commands, which say themselves how it went.

@@ -42,6 +42,12 @@ impl Failure {
         }
     }
 
+    /// The session may not write. What made it so, such as a default of the database, is fixed when a session begins: this one
+    /// would go on refusing after the database takes writes again.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(self, Failure::Database(Error::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)))
+    }
+
     /// The error for the caller; `place` is the database without secrets.
     pub(super) fn into_store_error(self, place: &str) -> StoreError {
         match self {
@@ -236,5 +242,7 @@ mod tests {
         assert!(failure(DatabaseErrorKind::Unknown, "deadlock detected").is_conflict());
         assert!(!failure(DatabaseErrorKind::Unknown, "database is locked").is_conflict());
         assert!(!failure(DatabaseErrorKind::CheckViolation, "x").is_conflict());
+        assert!(failure(DatabaseErrorKind::ReadOnlyTransaction, "im Klartext").is_read_only());
+        assert!(!failure(DatabaseErrorKind::SerializationFailure, "x").is_read_only());
     }
 }

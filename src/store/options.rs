@@ -80,6 +80,33 @@ pub(super) fn target(url: &str) -> Result<Target, StoreError> {
     )))
 }
 
+/// Settings of the driver by which a connection to a host that is gone breaks within a minute. Of its own accord a system would
+/// take two hours to notice, and the driver waits for an answer to connecting for ever.
+fn bounds(connect_timeout: Duration) -> [(&'static str, u128); 5] {
+    [
+        // Whole seconds; less than two are taken for two.
+        ("connect_timeout", connect_timeout.as_secs().max(2).into()),
+        ("keepalives_idle", 20),
+        ("keepalives_interval", 10),
+        ("keepalives_count", 3),
+        ("tcp_user_timeout", Duration::from_secs(30).as_millis()),
+    ]
+}
+
+/// The PostgreSQL URL `url` with these bounds, apart from those that it sets itself.
+pub(super) fn bounded(url: &str, connect_timeout: Duration) -> String {
+    let Ok(parsed) = url::Url::parse(url) else { return url.to_owned() };
+    let mut bounded = url.to_owned();
+    let mut sign = if parsed.query().is_some() { '&' } else { '?' };
+    for (name, value) in bounds(connect_timeout) {
+        if !parsed.query_pairs().any(|(set, _)| set == name) {
+            bounded.push_str(&format!("{sign}{name}={value}"));
+            sign = '&';
+        }
+    }
+    bounded
+}
+
 /// A URL to show: host, port and database only.
 pub(super) fn public_url(url: &str) -> String {
     if url.starts_with("sqlite:") {
@@ -129,6 +156,16 @@ mod tests {
         assert!(!format!("{:?}", StoreOptions::new(url)).contains("s3cr"));
         let said = "refused s3cr et and s3cr%20et and other";
         assert_eq!(without_secrets(said, &secrets(url)), "refused *** and *** and ***");
+    }
+
+    #[test]
+    fn connections_are_bounded_unless_the_url_says_otherwise() {
+        let bounded = |url| bounded(url, Duration::from_secs(5));
+        let plain = bounded("postgres://db/music");
+        assert!(plain.starts_with("postgres://db/music?connect_timeout=5&keepalives_idle="), "{plain}");
+        let set = bounded("postgres://db/music?connect_timeout=60&sslmode=require");
+        assert!(set.starts_with("postgres://db/music?connect_timeout=60&sslmode=require&keepalives_idle="), "{set}");
+        assert_eq!(set.matches("connect_timeout").count(), 1);
     }
 
     #[test]

@@ -2,20 +2,21 @@
 //!
 //! **Guarantee.** A batch is applied to one state of the database (`REPEATABLE READ`); where another loader changed what it
 //! writes, PostgreSQL refuses it, and it is applied again from its start. So what was decided by reading is never stale, and
-//! a race costs time, never rows. A loader that goes silent in a transaction is cut off by the server.
+//! a race costs time, never rows. A loader that goes silent in a transaction is cut off by the server. A session that may not
+//! write is not kept: the next try begins a new one, which sees what the database allows by then.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::{Connection, PgConnection};
 
 use super::backend::{Backend, BackendStore, Work};
 use super::database::Database;
 use super::errors::{Failure, classify_text};
-use super::options::{StoreOptions, public_url, secrets, without_secrets};
+use super::options::{StoreOptions, bounded, public_url, secrets, without_secrets};
 use super::statement::Statement;
 use super::{MigrationReport, Store, StoreError, beside, migrations};
 
@@ -92,7 +93,7 @@ fn open_in(options: &StoreOptions, schema: Option<String>) -> BackendStore<Postg
         .min_idle(Some(0))
         .connection_timeout(options.connect_timeout)
         .connection_customizer(Box::new(Settings(options.clone(), schema.clone())))
-        .build_unchecked(ConnectionManager::new(&options.url));
+        .build_unchecked(ConnectionManager::new(bounded(&options.url, options.connect_timeout)));
     let place = public_url(&options.url) + &schema.as_ref().map_or_else(String::new, |schema| format!(" schema {schema}"));
     BackendStore::new(Postgres { place, secrets: secrets(&options.url), options: options.clone(), schema, pool })
 }
@@ -125,6 +126,15 @@ impl Postgres {
         failure.into_store_error(&self.place)
     }
 
+    /// An error of writing on `connection`.
+    fn not_written(&self, connection: &mut PgConnection, failure: Failure) -> StoreError {
+        if failure.is_read_only() {
+            // The pool closes what it takes for broken, instead of lending it again for half an hour.
+            AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
+        }
+        self.failed(failure)
+    }
+
     /// One try, under the table lock `first`.
     fn attempt(&self, connection: &mut PgConnection, first: &str, work: Work<'_>) -> Result<(), Failure> {
         connection.build_transaction().repeatable_read().run(|connection| {
@@ -141,7 +151,8 @@ impl Backend for Postgres {
 
     fn migrate(&self) -> Result<MigrationReport, StoreError> {
         // A connection of its own: the lock ends with it, whatever happens.
-        let mut connection = PgConnection::establish(&self.options.url).map_err(|error| self.refused(&error.to_string()))?;
+        let url = bounded(&self.options.url, self.options.connect_timeout);
+        let mut connection = PgConnection::establish(&url).map_err(|error| self.refused(&error.to_string()))?;
         let options = StoreOptions {
             statement_timeout: Duration::ZERO,
             lock_timeout: MIGRATION_WAIT,
@@ -180,16 +191,13 @@ impl Backend for Postgres {
                 _ => break,
             }
         }
-        result.map_err(|failure| self.failed(failure))
+        result.map_err(|failure| self.not_written(&mut connection, failure))
     }
 
     fn write_through(&self, work: Work<'_>) -> Result<(), StoreError> {
         let mut connection = self.connection()?;
-        connection
-            .build_transaction()
-            .read_committed()
-            .run(|connection| work(connection))
-            .map_err(|failure| self.failed(failure))
+        let result = connection.build_transaction().read_committed().run(|connection| work(connection));
+        result.map_err(|failure| self.not_written(&mut connection, failure))
     }
 
     fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {

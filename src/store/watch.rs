@@ -1,6 +1,7 @@
 //! Tells the operator what happens between us and the database: lost, found again, slow.
 //!
-//! One line a change, not one a failure: while a database is away, everybody who needs it tries again every second.
+//! One line a change, not one a failure: while a database is away, everybody who needs it tries again every second. A database
+//! that refuses writes (read-only, full) goes on answering questions: only a write shows that it takes writes again.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +15,25 @@ const SLOW: Duration = Duration::from_secs(5);
 /// A database that is slow is so for a while: one line in this time is enough.
 const SLOW_AGAIN: Duration = Duration::from_secs(60);
 
+/// What was done on the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    Read,
+    Write,
+}
+
+/// The database cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Away {
+    since: Instant,
+    /// A write failed: that questions are answered does not end it.
+    writes: bool,
+}
+
 /// What was last known of a database.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    away_since: Mutex<Option<Instant>>,
+    away: Mutex<Option<Away>>,
     slow_at: Mutex<Option<Instant>>,
 }
 
@@ -26,15 +42,15 @@ impl Watch {
     pub(super) fn over<T>(
         &self,
         place: &str,
-        what: &'static str,
+        (deed, what): (Deed, &'static str),
         work: impl FnOnce() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let started = Instant::now();
         let done = work();
         match &done {
-            Err(StoreError::Unavailable(reason)) => self.lost(place, reason),
+            Err(StoreError::Unavailable(reason)) => self.lost(place, deed, reason),
             // Whatever it answered, it answered.
-            _ => self.found(place),
+            _ => self.found(place, deed),
         }
         if started.elapsed() >= SLOW && done.is_ok() {
             self.slow(place, what, started.elapsed());
@@ -50,17 +66,21 @@ impl Watch {
         }
     }
 
-    fn lost(&self, place: &str, reason: &str) {
-        let mut away_since = self.away_since.lock();
-        if away_since.is_none() {
-            *away_since = Some(Instant::now());
-            slog_scope::warn!("The database cannot be used; waiting for it."; "database" => place, "reason" => reason);
+    fn lost(&self, place: &str, deed: Deed, reason: &str) {
+        let mut away = self.away.lock();
+        let writes = deed == Deed::Write;
+        if let Some(away) = away.as_mut() {
+            away.writes |= writes;
+            return;
         }
+        *away = Some(Away { since: Instant::now(), writes });
+        slog_scope::warn!("The database cannot be used; waiting for it."; "database" => place, "reason" => reason);
     }
 
-    fn found(&self, place: &str) {
-        let Some(since) = self.away_since.lock().take() else { return };
-        let seconds = since.elapsed().as_secs_f64();
+    fn found(&self, place: &str, deed: Deed) {
+        let ended = |away: &mut Away| deed == Deed::Write || !away.writes;
+        let Some(away) = self.away.lock().take_if(ended) else { return };
+        let seconds = away.since.elapsed().as_secs_f64();
         slog_scope::info!("The database can be used again."; "database" => place, "away_s" => seconds);
     }
 }
@@ -78,16 +98,35 @@ pub(super) fn migrated(place: &str, report: &MigrationReport) {
 mod tests {
     use super::*;
 
+    const READ: (Deed, &str) = (Deed::Read, "test");
+    const WRITE: (Deed, &str) = (Deed::Write, "test");
+
+    fn away() -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("connection refused".to_owned()))
+    }
+
     #[test]
     fn a_database_is_lost_once_and_found_once() {
         let watch = Watch::default();
-        let away = || Err::<(), _>(StoreError::Unavailable("connection refused".to_owned()));
         for _ in 0..3 {
-            assert!(watch.over("db", "test", away).is_err());
+            assert!(watch.over("db", READ, away).is_err());
         }
-        let since = *watch.away_since.lock();
-        assert!(since.is_some() && watch.over("db", "test", away).is_err() && *watch.away_since.lock() == since);
-        assert!(watch.over("db", "test", || Err::<(), _>(StoreError::Data("bad row".to_owned()))).is_err());
-        assert_eq!(*watch.away_since.lock(), None, "an answer is an answer");
+        let lost = *watch.away.lock();
+        assert!(lost.is_some() && watch.over("db", READ, away).is_err() && *watch.away.lock() == lost);
+        assert!(watch.over("db", READ, || Err::<(), _>(StoreError::Data("bad row".to_owned()))).is_err());
+        assert_eq!(*watch.away.lock(), None, "an answer is an answer");
+    }
+
+    #[test]
+    fn a_database_that_only_answers_questions_is_not_found_again() {
+        let watch = Watch::default();
+        for first in [READ, WRITE] {
+            assert!(watch.over("db", first, away).is_err() && watch.over("db", WRITE, away).is_err());
+            let since = watch.away.lock().map(|away| away.since);
+            assert!(watch.over("db", READ, || Ok(())).is_ok());
+            assert_eq!(watch.away.lock().map(|away| away.since), since, "the writes still fail");
+            assert!(watch.over("db", WRITE, || Ok(())).is_ok());
+            assert_eq!(*watch.away.lock(), None);
+        }
     }
 }

@@ -16,8 +16,17 @@ pub struct Pulse {
 struct Beat {
     last: Instant,
     beats: u64,
-    waits: Vec<(u64, Waiting)>,
+    waits: Vec<Declared>,
     next_wait: u64,
+}
+
+/// A wait as declared.
+#[derive(Debug)]
+struct Declared {
+    id: u64,
+    /// Before this it is work.
+    from: Instant,
+    waiting: Waiting,
 }
 
 /// What an actor waits for.
@@ -50,17 +59,27 @@ impl Pulse {
 
     /// Declares a wait until the guard is dropped. `until` is in microseconds since the Unix epoch.
     pub fn waiting(&self, reason: impl Into<String>, until: Option<i64>) -> WaitGuard {
+        self.declare(Instant::now(), Waiting { reason: reason.into(), until })
+    }
+
+    /// Declares that what comes now, until the guard is dropped, is a wait if it takes longer than `patience`: a question to
+    /// somebody else who may not answer, asked where nothing can be said any more until the answer is there.
+    pub fn waiting_after(&self, patience: Duration, reason: impl Into<String>) -> WaitGuard {
+        self.declare(Instant::now() + patience, Waiting { reason: reason.into(), until: None })
+    }
+
+    fn declare(&self, from: Instant, waiting: Waiting) -> WaitGuard {
         let mut beat = self.inner.lock();
         let id = beat.next_wait;
         beat.next_wait += 1;
-        beat.waits.push((id, Waiting { reason: reason.into(), until }));
+        beat.waits.push(Declared { id, from, waiting });
         WaitGuard { pulse: self.clone(), id }
     }
 
     /// Since the last beat; zero while waiting.
     pub fn age(&self) -> Duration {
         let beat = self.inner.lock();
-        if beat.waits.is_empty() { beat.last.elapsed() } else { Duration::ZERO }
+        if beat.wait().is_none() { beat.last.elapsed() } else { Duration::ZERO }
     }
 
     /// Beats so far.
@@ -70,7 +89,14 @@ impl Pulse {
 
     /// The oldest wait under way.
     pub fn current_wait(&self) -> Option<Waiting> {
-        self.inner.lock().waits.first().map(|(_, waiting)| waiting.clone())
+        self.inner.lock().wait().cloned()
+    }
+}
+
+impl Beat {
+    fn wait(&self) -> Option<&Waiting> {
+        let now = Instant::now();
+        self.waits.iter().find(|declared| declared.from <= now).map(|declared| &declared.waiting)
     }
 }
 
@@ -91,7 +117,26 @@ pub struct WaitGuard {
 impl Drop for WaitGuard {
     fn drop(&mut self) {
         let mut beat = self.pulse.inner.lock();
-        beat.waits.retain(|(id, _)| *id != self.id);
+        beat.waits.retain(|declared| declared.id != self.id);
         beat.last = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_longer_than_patience_is_a_wait_and_no_hang() {
+        let pulse = Pulse::new();
+        let working = pulse.waiting_after(Duration::from_secs(3_600), "database: no answer");
+        assert_eq!(pulse.current_wait(), None, "still work");
+        assert!(pulse.age() > Duration::ZERO, "and a hang if it went on without a word");
+        let waiting = pulse.waiting_after(Duration::ZERO, "mailbox: no answer");
+        assert_eq!(pulse.current_wait().map(|wait| wait.reason).as_deref(), Some("mailbox: no answer"));
+        assert_eq!(pulse.age(), Duration::ZERO);
+        drop(waiting);
+        assert_eq!(pulse.current_wait(), None);
+        drop(working);
     }
 }

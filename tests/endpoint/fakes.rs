@@ -179,6 +179,11 @@ impl FakeStore {
         *self.problem.lock() = problem.map(str::to_owned);
     }
 
+    /// Until this is dropped, whoever asks for rows gets no answer at all.
+    pub fn freeze(&self) -> impl Drop + '_ {
+        self.rows.lock()
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         self.problem.lock().as_ref().map_or(Ok(()), |problem| Err(StoreError::Unavailable(problem.clone())))
     }

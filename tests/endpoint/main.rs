@@ -4,10 +4,11 @@ mod client;
 mod fakes;
 mod metrics;
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client::{Answer, ask, eventually, get, listen, post, try_ask};
 use fakes::{Stage, groups};
@@ -374,4 +375,50 @@ fn the_summary_counts_rows() {
     let service = start(TOKEN);
     service.stage.store.add_rows("songs", 12);
     eventually("rows show", || get(service.address, "/api/summary").json()["rows"]["songs"] == 12);
+}
+
+/// Opens a connection, says `words`, and hears the first of an answer if one is due.
+fn hold(address: SocketAddr, words: &str, answered: bool) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("the endpoint listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out can be set");
+    stream.write_all(words.as_bytes()).expect("it listens to the words");
+    if answered {
+        stream.read_exact(&mut [0; 12]).expect("an answer");
+    }
+    stream
+}
+
+#[test]
+fn idle_clients_and_those_that_stop_in_mid_request_hold_nobody_up() {
+    let service = start("");
+    let (whole, half) = ("GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET /livez HTTP/1.1\r\nHos");
+    // More than there are places, were they kept.
+    let mut held: Vec<TcpStream> = (0..600).map(|_| hold(service.address, whole, true)).collect();
+    held.extend((0..300).map(|_| hold(service.address, half, false)));
+    let asked = Instant::now();
+    assert_eq!(get(service.address, "/livez").status, 200);
+    // Where idle connections keep their places, it takes as long as they are kept; where half a request does, its time-out.
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    drop(held);
+}
+
+#[test]
+fn a_database_that_does_not_even_refuse_to_answer_is_not_ready() {
+    let service = start("");
+    let (frozen, deadline) = (service.stage.store.freeze(), Instant::now() + Duration::from_secs(60));
+    let told = loop {
+        let answer = get(service.address, "/readyz");
+        if answer.status == 503 {
+            break answer.json();
+        }
+        assert!(Instant::now() < deadline, "ready, though the database gives no answer");
+        thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!(told["not_ready"][0]["what"], "database", "{told}");
+    assert!(told["not_ready"][0]["why"].as_str().is_some_and(|why| why.starts_with("no answer for ")), "{told}");
+    let health = &get(service.address, "/api/actors").json()["answers"]["healthy"];
+    assert!(health["tone"] == "warn" && health["detail"].as_str().is_some_and(|why| why.contains("no answer")), "{health}");
+    assert_eq!(get(service.address, "/livez").status, 200, "it is not this process that has to be restarted");
+    drop(frozen);
+    eventually("ready again", || get(service.address, "/readyz").status == 200);
 }

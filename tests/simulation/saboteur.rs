@@ -158,9 +158,10 @@ impl Processor for Saboteur {
     fn assigned<'a>(
         &'a mut self,
         partitions: &'a [TopicPartition],
+        context: &'a StepContext<'a>,
     ) -> LocalBoxFuture<'a, Result<Vec<(TopicPartition, i64)>, StageError>> {
         let trusting = self.broken == Some(Broken::CommitFirst);
-        let places = self.inner.assigned(partitions);
+        let places = self.inner.assigned(partitions, context);
         // The mistake includes that the commit is believed, whatever the database says.
         Box::pin(async move { places.await.map(|places| if trusting { Vec::new() } else { places }) })
     }

@@ -52,7 +52,7 @@ impl Site {
         empty.create_topics(PARTITIONS)?;
         drop(empty);
         let (main, rebuilt) = (place(&folder, "main.db")?, place(&folder, "rebuilt.db")?);
-        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build()?;
         Ok(Site { folder, runtime, metrics: Metrics::new(), main, rebuilt })
     }
 

@@ -153,6 +153,31 @@ fn a_read_only_server_is_waited_for() {
 }
 
 #[test]
+fn a_server_that_takes_writes_again_is_written_to_at_once() {
+    let Some(place) = place::postgres() else { return };
+    place.store();
+    // A default of a role's own, as of a whole database: each session keeps what it found when it began.
+    let role = format!("{}_writer", place.schema().expect("a schema of its own"));
+    place.run(&format!("CREATE ROLE {role} LOGIN SUPERUSER; ALTER ROLE {role} SET default_transaction_read_only = on"));
+    let mut url = url::Url::parse(&place.url).expect("a URL");
+    url.set_username(&role).expect("a user");
+    let store = open_store(url.as_str()).expect("a store");
+    let refused = |outcome: Result<(), StoreError>| {
+        assert!(matches!(&outcome, Err(StoreError::Unavailable(problem)) if problem.contains("read-only")), "{outcome:?}");
+    };
+    refused(store.apply(&one_of_each(), &[]).map(|_| ()));
+    refused(store.claim(&[partition(0)]).map(|_| ()));
+    store.row_counts().expect("it can still be read");
+    place.run(&format!("ALTER ROLE {role} RESET default_transaction_read_only"));
+    // Nothing was written yet with the session that the question was asked on: it may stand in the way once.
+    let applied = store.apply(&one_of_each(), &[]).or_else(|_| store.apply(&one_of_each(), &[]));
+    store.claim(&[partition(0)]).expect("a claim");
+    drop(store);
+    place.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+    applied.expect("new sessions may write");
+}
+
+#[test]
 fn a_role_or_database_that_does_not_exist_needs_a_person() {
     let Some(server) = place::server() else { return };
     let mut wrong = url::Url::parse(&server).expect("a URL");

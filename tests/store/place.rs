@@ -77,6 +77,11 @@ impl Place {
         reprise::store::open(&StoreOptions::new(self.url.as_str())).expect("the URL is right")
     }
 
+    /// The schema of its own, on PostgreSQL.
+    pub fn schema(&self) -> Option<&str> {
+        self.schema.as_ref().map(|(_, schema)| schema.as_str())
+    }
+
     pub fn is_sqlite(&self) -> bool {
         self.schema.is_none()
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::readiness::{given_up, is_blocking};
 use super::tree::ActorView;
 use crate::supervision::ActorReport;
+use crate::supervision::board::PastExit;
 
 /// How long a healed failure is still worth a remark.
 const RECENT_US: i64 = 5 * 60 * 1_000_000;
@@ -112,8 +113,8 @@ fn healthy(reports: &[ActorReport], views: &[ActorView], problems: &[String], no
         return Answer::new("busy", "Starting");
     }
     let alive = counted(u64::try_from(views.iter().filter(|view| view.state != "stopped").count()).unwrap_or(0), "actor");
-    let healed =
-        views.iter().flat_map(|view| &view.exits).filter(|exit| exit.kind != "normal" && now - exit.at < RECENT_US).count();
+    let exits = views.iter().flat_map(|view| &view.exits);
+    let healed = exits.filter(|exit| is_failure(exit) && now.saturating_sub(exit.at) < RECENT_US).count();
     let healed = u64::try_from(healed).unwrap_or(0);
     let detail = if healed == 0 {
         format!("{alive} alive")
@@ -139,13 +140,18 @@ fn waiting(views: &[ActorView]) -> Answer {
 
 fn failed(views: &[ActorView]) -> Answer {
     let exits = views.iter().flat_map(|view| view.exits.iter().map(move |exit| (view, exit)));
-    let last = exits.filter(|(_, exit)| !matches!(exit.kind.as_str(), "normal" | "operator")).max_by_key(|(_, exit)| exit.at);
+    let last = exits.filter(|(_, exit)| is_failure(exit)).max_by_key(|(_, exit)| exit.at);
     let Some((view, exit)) = last else { return Answer::new("quiet", "Nothing so far") };
     let tone = if matches!(view.state, "failed" | "restarting") { "bad" } else { "good" };
     let now = if tone == "good" { "runs again" } else { view.state };
     let mut answer = Answer::new(tone, format!("{}, {now}", view.name)).because(exit.reason.clone());
     answer.at = Some(exit.at);
     answer
+}
+
+/// An end that nobody asked for.
+fn is_failure(exit: &PastExit) -> bool {
+    !matches!(exit.kind.as_str(), "normal" | "operator")
 }
 
 fn counted(count: u64, what: &str) -> String {
@@ -183,7 +189,6 @@ mod tests {
     use super::super::throughput::History;
     use super::super::tree::actor_views;
     use super::*;
-    use crate::supervision::board::PastExit;
 
     fn ask(reports: &[ActorReport]) -> Answers {
         answers(reports, &actor_views(reports, &[], &History::default()), &[], 1_000_000)
@@ -206,7 +211,15 @@ mod tests {
         let said = ask(&[report("root", "running", None), tracks]);
         assert_eq!(said.failed.detail.as_deref(), Some("panic at 10"), "what an operator did is no failure");
         assert_eq!(said.failed.text, "tracks, runs again");
-        assert!(said.healthy.detail.is_some_and(|detail| detail.contains("healed 2 failures")));
+        assert!(said.healthy.detail.is_some_and(|detail| detail.contains("healed 1 failure")));
+    }
+
+    #[test]
+    fn what_the_operator_restarts_is_no_failure() {
+        let mut load = report("root/load", "running", None);
+        load.exits = vec![PastExit { at: 10, generation: 1, kind: "operator".into(), reason: "restart".into() }];
+        let said = ask(&[report("root", "running", None), load]);
+        assert_eq!((said.failed.text.as_str(), said.healthy.detail.as_deref()), ("Nothing so far", Some("2 actors alive")));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct Window {
 /// Why nothing is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Closed {
-    /// `retry_after` (the server said how long), `quota` (it did not), or `breaker` (it does not answer).
+    /// `retry_after` (the server said how long), `quota` (it did not, or long), or `breaker` (it does not answer).
     pub kind: &'static str,
     /// In words.
     pub reason: String,

@@ -1,7 +1,8 @@
 //! Asks the mailbox and the database, on a thread of its own, so that no request ever waits for them.
 //!
 //! Handlers answer from the last [`Gathered`]. While the broker or the database is away, the thread waits for it and the
-//! figures grow old; `gathered_at` says how old, and `problems` why.
+//! figures grow old; `gathered_at` says how old, and `problems` why. One that does not even refuse to answer holds the thread
+//! up: that is seen from the outside, by the [`Silence`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use serde::Serialize;
 use super::EndpointSources;
 use super::flow::{Position, TopicView, set_rates, topic_views};
 use super::latest::{DeadLetterView, LetterNews, Names, RecordView, letter_news, record_view};
-use crate::mailbox::{MailboxError, Message, TopicPartition, Watermarks};
+use super::silence::{Question, Silence};
+use crate::mailbox::{Ledger, MailboxError, Message, TopicPartition, Watermarks};
 use crate::observe::log;
 use crate::records::{Topic, now_micros};
+use crate::store::Claim;
 use crate::supervision::KillSwitch;
 
 /// The stage whose offsets and ledger live in the database: its commits to the mailbox are advisory.
@@ -73,12 +76,23 @@ impl Gathered {
 
 /// The last findings, shared between the thread that gathers and everybody who answers.
 #[derive(Debug, Clone, Default)]
-pub struct Findings(Arc<RwLock<Arc<Gathered>>>);
+pub struct Findings {
+    gathered: Arc<RwLock<Arc<Gathered>>>,
+    silence: Silence,
+}
 
 impl Findings {
     /// As they are now.
     pub fn now(&self) -> Arc<Gathered> {
-        Arc::clone(&self.0.read())
+        let gathered = Arc::clone(&self.gathered.read());
+        let Some((question, since)) = self.silence.lasting() else { return gathered };
+        let mut told = Gathered::clone(&gathered);
+        let problem = Some(format!("no answer for {} s", since.as_secs()));
+        match question {
+            Question::Topics => told.mailbox_problem = problem,
+            Question::Ledger | Question::Rows => told.store_problem = problem,
+        }
+        Arc::new(told)
     }
 }
 
@@ -102,6 +116,9 @@ pub fn start(sources: &EndpointSources, findings: &Findings, kill: &KillSwitch) 
     thread::Builder::new().name("endpoint-gather".to_owned()).spawn(gather).map(drop)
 }
 
+/// What the loader's ledger says.
+type Claims = Vec<(Claim, Ledger)>;
+
 struct Gatherer {
     sources: EndpointSources,
     findings: Findings,
@@ -118,7 +135,7 @@ impl Gatherer {
             let gathered = self.gather();
             // Readiness waits for the end of a problem: it must not be found out late because the problem took long.
             let factor = if gathered.problems().is_empty() { PAUSE_FACTOR } else { 0 };
-            *self.findings.0.write() = Arc::new(gathered);
+            *self.findings.gathered.write() = Arc::new(gathered);
             let pause = started.elapsed().saturating_mul(factor).clamp(PAUSE_MIN, PAUSE_MAX);
             let asleep = Instant::now();
             while asleep.elapsed() < pause && !kill.is_killed() {
@@ -128,12 +145,15 @@ impl Gatherer {
     }
 
     fn gather(&mut self) -> Gathered {
+        let (store, silence) = (Arc::clone(&self.sources.store), self.findings.silence.clone());
         let mut gathered = Gathered::clone(&self.findings.now());
-        match self.sources.store.row_counts() {
+        // The quicker question first: it tells sooner that there is no answer.
+        let ledger = silence.over(Question::Ledger, || store.ledger());
+        match silence.over(Question::Rows, || store.row_counts()) {
             Ok(rows) => (gathered.rows, gathered.store_problem) = (rows, None),
             Err(error) => gathered.store_problem = Some(error.to_string()),
         }
-        match self.ask_mailbox(&mut gathered) {
+        match silence.over(Question::Topics, || self.ask_mailbox(&mut gathered, ledger.ok())) {
             Ok(()) => gathered.mailbox_problem = None,
             Err(error) => gathered.mailbox_problem = Some(error.to_string()),
         }
@@ -141,13 +161,13 @@ impl Gatherer {
         gathered
     }
 
-    fn ask_mailbox(&mut self, gathered: &mut Gathered) -> Result<(), MailboxError> {
+    fn ask_mailbox(&mut self, gathered: &mut Gathered, ledger: Option<Claims>) -> Result<(), MailboxError> {
         let mut marks = BTreeMap::new();
         for topic in Topic::ALL {
             marks.insert(topic, self.sources.mailbox.watermarks(topic)?);
         }
         let asked = Instant::now();
-        let mut topics = topic_views(&self.sources.groups, &marks, &self.positions()?);
+        let mut topics = topic_views(&self.sources.groups, &marks, &self.positions(ledger)?);
         if let Some((earlier, views)) = &self.last {
             set_rates(&mut topics, views, asked.duration_since(*earlier).as_secs_f64());
         }
@@ -157,11 +177,11 @@ impl Gatherer {
         self.look_at_records(&marks, gathered)
     }
 
-    fn positions(&self) -> Result<BTreeMap<String, Vec<Position>>, MailboxError> {
+    fn positions(&self, mut ledger: Option<Claims>) -> Result<BTreeMap<String, Vec<Position>>, MailboxError> {
         let mut positions = BTreeMap::new();
         for group in &self.sources.groups {
             // A database that is away has been reported already; the advisory commits are the next best answer.
-            let loaded = if group.stage == LOADER { self.sources.store.ledger().ok() } else { None };
+            let loaded = if group.stage == LOADER { ledger.take() } else { None };
             let of_group: Vec<Position> = match loaded {
                 Some(claims) => claims
                     .into_iter()

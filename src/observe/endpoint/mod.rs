@@ -8,6 +8,7 @@
 //! The house: [`actor`] is the supervised actor, [`server`] the HTTP server on its own thread, [`guard`] what stands before
 //! every handler, [`routes`] and [`controls`] the thin handlers, [`events`] the live stream. Everything the handlers say
 //! is made by pure functions: [`tree`], [`flow`], [`readiness`], [`answers`], [`budgets`], [`latest`], [`throughput`].
+//! That nobody answers the threads is noticed by [`silence`].
 
 pub mod actor;
 pub mod answers;
@@ -22,6 +23,7 @@ pub mod readiness;
 pub mod routes;
 pub mod samples;
 pub mod server;
+pub mod silence;
 pub mod snapshot;
 pub mod throughput;
 pub mod tree;

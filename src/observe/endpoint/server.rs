@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
@@ -17,14 +18,16 @@ use super::{Endpoint, controls, guard, routes};
 use crate::observe::log;
 use crate::records::now_micros;
 
-/// Connections at once. Prometheus needs one, a browser six.
-const CONNECTIONS_MAX: usize = 128;
+/// Connections at once. Prometheus needs one, a browser seven. Beyond, they queue: the bound is half of the 1024 files that a
+/// process may usually open, and some 30 kB each for a request that was begun.
+const CONNECTIONS_MAX: usize = 512;
 
 /// A client that takes longer to say what it wants is not served.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// An idle connection is kept this long: longer than a usual scrape interval, so that scrapes need no new connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A connection is closed after its answer. Kept for a next request, idle ones would take the places of those who ask; and a
+/// new one costs a scrape every 15 seconds nothing.
+const KEEP_ALIVE: KeepAlive = KeepAlive::Disabled;
 
 /// No request needs a longer body: only the levels of the log come in one.
 const BODY_MAX: usize = 1024;

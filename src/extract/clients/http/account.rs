@@ -12,6 +12,7 @@ use crate::extract::options::HttpOptions;
 use crate::observe::Metrics;
 use crate::observe::metrics::{ApiWaitLabel, status_label};
 use crate::records::now_micros;
+use crate::stage::LONGEST_STEP;
 use crate::supervision::Pulse;
 
 use super::answer::{Answer, ApiError, Verdict};
@@ -78,11 +79,9 @@ struct State {
 /// Waits below this are not worth a line in the status.
 const UNREMARKABLE: Duration = Duration::from_secs(1);
 
-/// Longest pause handed to a stage at once: it looks again after this.
-const LONGEST_STEP: Duration = Duration::from_secs(60);
-
-/// First pause of a stage after a call used up its retries; doubles with each such call.
+/// First pause of a stage after a call used up its retries, which doubles with each such call, and the longest.
 const EXHAUSTED_PAUSE: Duration = Duration::from_secs(5);
+const EXHAUSTED_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 impl Http {
     /// Starts the client.
@@ -235,9 +234,9 @@ impl Account {
                 }
                 Err(hold) if hold.pause <= self.http.options.max_wait_in_place.0 => self.hold(&hold, pulse).await,
                 Err(hold) => {
-                    let pause = hold.pause.min(LONGEST_STEP);
-                    self.count_wait(hold.label, pause);
-                    return Err(ApiError::Wait { reason: self.label(&hold.reason), pause });
+                    // Whole, so that the status tells its end; counted by the step after which the stage comes back.
+                    self.count_wait(hold.label, hold.pause.min(LONGEST_STEP));
+                    return Err(ApiError::Wait { reason: self.label(&hold.reason), pause: hold.pause });
                 }
             }
         }
@@ -291,7 +290,7 @@ impl Account {
     /// All retries of a call failed: the stage waits and tries again later.
     fn exhausted(&self, request: &ApiRequest, reason: &str) -> ApiError {
         let rounds = self.state.failures.lock().rounds(request);
-        let pause = EXHAUSTED_PAUSE.saturating_mul(1 << rounds.saturating_sub(1).min(8)).min(LONGEST_STEP);
+        let pause = EXHAUSTED_PAUSE.saturating_mul(1 << rounds.saturating_sub(1).min(8)).min(EXHAUSTED_PAUSE_MAX);
         self.count_wait("backoff", pause);
         ApiError::Wait { reason: self.label(reason), pause }
     }

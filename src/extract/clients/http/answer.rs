@@ -76,7 +76,7 @@ pub enum ApiError {
     Wait {
         /// For people.
         reason: String,
-        /// At most a minute: longer waits are taken in steps, so that a pause that ends early is noticed.
+        /// To the end of the wait. A stage takes a long one in steps, so that a pause that ends early is noticed.
         pause: Duration,
     },
     /// There is no such thing: a result, to be recorded as one.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::breaker::{Breaker, Passage};
-use super::park::Park;
+use super::park::{LONG, Park};
 use super::window::{CallLog, RateWindow};
 
 /// The two clocks a gate needs: one that never jumps, for windows, and the wall clock, which parks are kept in because they
@@ -111,7 +111,7 @@ impl Gate {
         let pause = asked.unwrap_or(doubled).max(SHORTEST_PAUSE);
         self.throttled = self.throttled.saturating_add(1);
         let until = clock.wall.saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX));
-        let park = Park { reason, until, said: asked.is_some() };
+        let park = Park { reason, until, said: asked.is_some(), long: pause >= LONG };
         let longer = self.park.take().filter(|old| old.until > park.until);
         self.park.insert(longer.unwrap_or(park)).clone()
     }
@@ -143,6 +143,17 @@ mod tests {
         let hold = gate.enter(at(40)).unwrap_err();
         assert_eq!((hold.label, hold.pause), ("retry_after", Duration::from_secs(60)));
         assert!(gate.enter(at(100)).is_ok());
+    }
+
+    #[test]
+    fn a_used_up_quota_is_one_to_its_last_second_also_where_the_server_names_the_pause() {
+        let label = |asked: Option<u64>, later| {
+            let mut gate = gate();
+            gate.park("quota".into(), asked.map(Duration::from_secs), at(0));
+            gate.enter(at(later)).unwrap_err().label
+        };
+        assert_eq!([label(Some(7_200), 0), label(Some(7_200), 7_199), label(None, 0)], ["quota"; 3]);
+        assert_eq!([label(Some(5), 0), label(Some(599), 0)], ["retry_after"; 2], "the window of a rate limit");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -24,12 +25,19 @@ pub struct Park {
     pub until: i64,
     /// The server named the pause; else it is our guess.
     pub said: bool,
+    /// The pause was a long one from its beginning: a quota is used up.
+    #[serde(default)]
+    pub long: bool,
 }
+
+/// A pause of this length is that of a used-up quota, also where the server names it. Windows of rate limits are shorter:
+/// 5 seconds at Deezer, 30 at Spotify, whose quotas are paused for in hours.
+pub(super) const LONG: Duration = Duration::from_secs(600);
 
 impl Park {
     /// The metric label of waiting for it.
     pub(super) fn label(&self) -> &'static str {
-        if self.said { "retry_after" } else { "quota" }
+        if self.said && !self.long { "retry_after" } else { "quota" }
     }
 }
 
@@ -150,7 +158,7 @@ mod tests {
     use super::*;
 
     fn park() -> Park {
-        Park { reason: "spotify: quota".into(), until: 1_792_584_000_000_000, said: true }
+        Park { reason: "spotify: quota".into(), until: 1_792_584_000_000_000, said: true, long: true }
     }
 
     #[test]
@@ -168,6 +176,15 @@ mod tests {
         assert_eq!(book.note("spotify/1/page", 1_001), None, "too old to be believed");
         book.clear("spotify/1").unwrap();
         assert_eq!(ParkBook::open(&path).unwrap().0.parked("spotify/1"), None);
+    }
+
+    #[test]
+    fn a_book_of_an_older_version_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.json");
+        fs::write(&path, br#"{"parks": {"spotify": {"reason": "quota", "until": 7, "said": true}}}"#).unwrap();
+        let (book, warning) = ParkBook::open(&path).unwrap();
+        assert_eq!((book.parked("spotify").map(|park| park.until), warning), (Some(7), None));
     }
 
     #[test]
