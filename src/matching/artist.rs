@@ -191,7 +191,8 @@ impl Form {
 
 /// Names that passed through an URL or a web page: "Hot%20Snakes", "Simon &amp; Garfunkel".
 fn decoded(name: &str) -> Cow<'_, str> {
-    if !name.contains('%') && !(name.contains('&') && name.contains(';')) {
+    let escaped = name.contains('%') || name.contains('&') && name.contains(';');
+    if !escaped {
         return Cow::Borrowed(name);
     }
     let mut bytes = Vec::with_capacity(name.len().min(super::fold::LONGEST_NAME));
