@@ -96,19 +96,34 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut found = BTreeMap::new();
     for variable in variables {
         let (name, value) = variable.map_err(|error| match error {
-            // The name only: the rest of the line may be a secret.
-            dotenvy::Error::LineParse(line, _) => ConfigError::File {
-                path: shown.clone(),
-                problem: format!(
-                    "the line of {:?} is no NAME=value: a value with spaces, quotes or # needs quotes around it, and a quote its end",
-                    line.split_once('=').map_or("no name", |(name, _)| name.trim())
-                ),
-            },
+            dotenvy::Error::LineParse(part, _) => {
+                let problem = format!(
+                    "{} is no NAME=value: a value with spaces, quotes or # needs quotes around it, and a quote its end",
+                    dotenv_line(path, &part)
+                );
+                ConfigError::File { path: shown.clone(), problem }
+            }
             error => unreadable(error.to_string()),
         })?;
         found.insert(name, value);
     }
     Ok(found)
+}
+
+/// Which line of a `.env` file it is, by the part that could not be understood. Its name only: the rest may be a secret.
+fn dotenv_line(path: &Path, part: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let part = part.lines().next().unwrap_or_default().trim();
+    let holds = |line: &str| {
+        line.trim() == part || line.split_once('=').is_some_and(|(_, value)| !part.is_empty() && value.trim().starts_with(part))
+    };
+    match text.lines().enumerate().find(|(_, line)| holds(line)) {
+        Some((number, line)) => match line.split_once('=') {
+            Some((name, _)) => format!("line {} ({})", number + 1, name.trim()),
+            None => format!("line {}", number + 1),
+        },
+        None => "a line".to_owned(),
+    }
 }
 
 /// Reads, overlays and checks.
