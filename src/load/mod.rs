@@ -42,6 +42,8 @@ pub struct Loader {
     metrics: Metrics,
     batch_max: usize,
     stands: HashMap<TopicPartition, Stand>,
+    /// Written to without an answer.
+    doubtful: Vec<TopicPartition>,
     fenced: u32,
 }
 
@@ -56,7 +58,7 @@ struct Item {
 impl Loader {
     /// A loader into `store`. Larger batches are faster, smaller ones lose less work to a crash.
     pub fn new(store: Arc<dyn Store>, batch_max: usize, metrics: Metrics) -> Loader {
-        Loader { store, metrics, batch_max, stands: HashMap::new(), fenced: 0 }
+        Loader { store, metrics, batch_max, stands: HashMap::new(), doubtful: Vec::new(), fenced: 0 }
     }
 
     async fn claim(&mut self, partitions: &[TopicPartition], pulse: &Pulse) -> Result<Vec<(TopicPartition, i64)>, StageError> {
@@ -68,7 +70,14 @@ impl Loader {
             // A partition this database never saw is read from its beginning, whatever the group committed elsewhere.
             places.push((claim.at, claim.next_offset.unwrap_or(0)));
         }
+        self.doubtful.retain(|at| !partitions.contains(at));
         Ok(places)
+    }
+
+    /// What was given up for want of an answer may have been written, or may be yet. A new claim tells, and shuts it out.
+    async fn settle_doubts(&mut self, pulse: &Pulse) -> Result<(), StageError> {
+        let doubtful = self.doubtful.clone();
+        if doubtful.is_empty() { Ok(()) } else { self.claim(&doubtful, pulse).await.map(drop) }
     }
 
     /// Loads what `change_of` says each message of `batch` means.
@@ -78,6 +87,7 @@ impl Loader {
         change_of: impl Fn(&Message) -> Result<Change, DeadReason>,
         context: &StepContext<'_>,
     ) -> Result<Vec<Ending>, StageError> {
+        self.settle_doubts(context.pulse).await?;
         let mut endings: Vec<Option<Ending>> = vec![None; batch.len()];
         let mut items = Vec::with_capacity(batch.len());
         let mut places = Vec::with_capacity(batch.len());
@@ -158,12 +168,12 @@ impl Loader {
         if letters.is_empty() { Ok(()) } else { context.port.publish(letters, Vec::new()).await }
     }
 
-    /// Given up for want of an answer, it may still be applied: then the next try finds the database ahead, and claims anew.
     async fn apply(&mut self, items: &[Item], pulse: &Pulse) -> Result<Result<Applied, StoreError>, StageError> {
         let advances = self.advances(items);
         let changes: Vec<Change> = items.iter().filter_map(|item| item.change.clone().ok()).collect();
         let (store, moved) = (Arc::clone(&self.store), advances.clone());
-        let applied = patience::ask(pulse, "database", move || store.apply(&changes, &moved)).await?;
+        let answer = patience::ask(pulse, "database", move || store.apply(&changes, &moved)).await;
+        let applied = answer.inspect_err(|_| self.doubtful.extend(advances.iter().map(|advance| advance.at)))?;
         if applied.is_ok() {
             for advance in advances {
                 self.stands.insert(advance.at, Stand { epoch: advance.epoch, next: Some(advance.to) });
@@ -278,5 +288,32 @@ impl Processor for Loader {
             let ended = self.load(std::slice::from_ref(message), given_up, context).await?;
             ended.into_iter().next().ok_or_else(|| StageError::Failed(anyhow::anyhow!("a buried message has no ending")))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open_store;
+
+    #[tokio::test]
+    async fn a_write_that_was_given_up_and_done_all_the_same_is_found_and_a_later_one_is_shut_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = open_store(&format!("sqlite:{}", folder.path().join("music.db").display())).expect("a store");
+        store.migrate().expect("tables");
+        let (at, pulse) = (TopicPartition { topic: Topic::MusicTransformed, partition: 0 }, Pulse::new());
+        let mut loader = Loader::new(Arc::clone(&store), 10, Metrics::new());
+        loader.claim(&[at], &pulse).await.expect("a claim");
+        let epoch = loader.stands.get(&at).expect("a stand").epoch;
+        let given_up = |from, to| {
+            let counts = Ledger { consumed: 3, dead_lettered: 3, ..Ledger::default() };
+            store.apply(&[], &[Advance { at, epoch, from, to, counts }])
+        };
+        given_up(None, 3).expect("done without the loader's knowledge");
+        loader.doubtful.push(at);
+        loader.settle_doubts(&pulse).await.expect("a new claim");
+        assert_eq!(loader.stands.get(&at).map(|stand| stand.next), Some(Some(3)));
+        assert!(matches!(given_up(Some(3), 6), Err(StoreError::Fenced(_))));
+        assert!(loader.doubtful.is_empty());
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, NopErrorHandler, Pool, PooledConnection};
 use diesel::{Connection, PgConnection};
 
 use super::backend::{Backend, BackendStore, Work};
@@ -92,6 +92,8 @@ fn open_in(options: &StoreOptions, schema: Option<String>) -> BackendStore<Postg
         .max_size(options.pool_size.max(1))
         .min_idle(Some(0))
         .connection_timeout(options.connect_timeout)
+        // Whoever needs a connection is told, and the watch tells the operator: once, not each attempt of the pool.
+        .error_handler(Box::new(NopErrorHandler))
         .connection_customizer(Box::new(Settings(options.clone(), schema.clone())))
         .build_unchecked(ConnectionManager::new(bounded(&options.url, options.connect_timeout)));
     let place = public_url(&options.url) + &schema.as_ref().map_or_else(String::new, |schema| format!(" schema {schema}"));
