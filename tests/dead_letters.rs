@@ -8,11 +8,12 @@ mod rig;
 use std::collections::BTreeSet;
 
 use reprise::mailbox::dead_letters::{Desk, Letters, Retried};
-use reprise::mailbox::{MailboxError, Outgoing};
-use reprise::records::Topic;
+use reprise::mailbox::{MailboxError, Message, Outgoing, TopicPartition};
+use reprise::records::{DeadReason, Topic};
+use reprise::stage::step::bury;
 use serde_json::Value;
 
-use rig::{Rig, raw, rigs, tracks};
+use rig::{PARTITIONS, Rig, raw, rigs, texts, tracks};
 
 /// Two records that cannot be read: text and no text.
 fn broken(rig: &Rig) {
@@ -104,6 +105,36 @@ fn a_letter_is_retried_once_and_says_when_it_was() {
         rig.work_off();
         assert_eq!(listed(&rig, &[]).iter().filter(|letter| letter["state"] == "pending").count(), 3);
         rig.assert_sound();
+    }
+}
+
+#[test]
+fn a_letter_that_cannot_go_back_does_not_hold_up_the_others() {
+    for rig in rigs() {
+        let garbage = |partition: i32, payload: Vec<u8>| {
+            let at = TopicPartition { topic: Topic::MusicTopTracks, partition };
+            let message = Message { at, offset: 0, key: "key".to_owned(), payload, appended_at: 1, version: None };
+            bury("transform", "test", PARTITIONS, &message, DeadReason::new("undecodable", "garbage")).unwrap()
+        };
+        // What other programs may append, but this one may not; its letter comes before the other one's.
+        rig.publish(&[garbage(0, vec![b'x'; 1_000_000]), garbage(1, b"tiny".to_vec())]);
+        let output = rig.reprise(&["dead-letters", "retry", "--all", "--json"], &[]);
+        let (out, err) = texts(&output);
+        assert_eq!(output.status.code(), Some(1), "{}: {out}\n{err}", rig.name);
+        let answer: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&answer["retried"], &answer["impossible"]), (&1.into(), &1.into()), "{answer}");
+        let [long, tiny] = [&answer["letters"][0], &answer["letters"][1]];
+        assert_eq!((&long["outcome"], &tiny["outcome"]), (&"impossible".into(), &"appended".into()), "{answer}");
+        assert!(long["why"].as_str().unwrap().contains("950000"), "{long}");
+        assert!(["1 of 2", &id(long), "purge"].iter().all(|part| err.contains(part)), "{err}");
+        let states: BTreeSet<String> =
+            listed(&rig, &[]).iter().map(|letter| format!("{} {}", id(letter), letter["state"])).collect();
+        assert_eq!(states, BTreeSet::from([format!("{} \"pending\"", id(long)), format!("{} \"retried\"", id(tiny))]));
+        // Alone it is the same; put away it is in nobody's way.
+        let said = texts(&rig.reprise(&["dead-letters", "retry", "--all"], &[]));
+        assert!(said.0.contains("0 put back") && said.1.contains("was not retried"), "{said:?}");
+        rig.answer(&["dead-letters", "purge", &id(long)]);
+        assert_eq!(rig.answer(&["dead-letters", "retry", "--all"])["impossible"], 0);
     }
 }
 

@@ -213,17 +213,20 @@ fn retry(args: &RetryArgs, json: bool, desk: &mut Desk) -> anyhow::Result<()> {
         ids.insert(id.clone());
     }
     let outcomes = desk.retry(&ids).context("what was put back until now is marked: the same command goes on")?;
+    let count = |wanted: fn(&Retried) -> bool| outcomes.iter().filter(|(_, outcome)| wanted(outcome)).count();
+    let appended = count(|outcome| *outcome == Retried::Appended);
+    let superseded = count(|outcome| *outcome == Retried::Superseded);
+    let impossible = count(|outcome| matches!(outcome, Retried::Impossible { .. }));
     if json {
         let line = |(id, outcome): &(String, Retried)| {
             let mut value = serde_json::to_value(outcome).unwrap_or_default();
             value["id"] = id.as_str().into();
             value
         };
-        let count = |wanted: fn(&Retried) -> bool| outcomes.iter().filter(|(_, outcome)| wanted(outcome)).count();
         let answer = json!({
-            "retried": count(|outcome| *outcome == Retried::Appended),
-            "superseded": count(|outcome| *outcome == Retried::Superseded),
-            "impossible": count(|outcome| matches!(outcome, Retried::Impossible { .. })),
+            "retried": appended,
+            "superseded": superseded,
+            "impossible": impossible,
             "letters": outcomes.iter().map(line).collect::<Vec<Value>>(),
         });
         answer!("{}", serde_json::to_string(&answer)?);
@@ -235,13 +238,25 @@ fn retry(args: &RetryArgs, json: bool, desk: &mut Desk) -> anyhow::Result<()> {
                 Retried::Impossible { why } => answer!("{id}: left as it is: {why}"),
             }
         }
-        answer!("{} dead letters", outcomes.len());
+        let all = outcomes.len();
+        answer!("{all} dead letters: {appended} put back, {superseded} not needed, {impossible} left as they are");
     }
-    let failed = outcomes.iter().find(|(_, outcome)| matches!(outcome, Retried::Impossible { .. }));
-    match failed.filter(|_| !args.all) {
-        Some((id, Retried::Impossible { why })) => Err(anyhow::anyhow!("{id} was not retried: {why}")),
-        _ => Ok(()),
-    }
+    all_went(&outcomes)
+}
+
+/// An error that names the first letter that could not be put back, if there is one: the others were retried all the same.
+fn all_went(outcomes: &[(String, Retried)]) -> anyhow::Result<()> {
+    let failed: Vec<(&String, &String)> = outcomes
+        .iter()
+        .filter_map(|(id, outcome)| match outcome {
+            Retried::Impossible { why } => Some((id, why)),
+            _ => None,
+        })
+        .collect();
+    let Some((id, why)) = failed.first() else { return Ok(()) };
+    let (some, all) = (failed.len(), outcomes.len());
+    let what = if all == 1 { format!("{id} was not retried") } else { format!("{some} of {all} were not retried; {id}") };
+    Err(anyhow::anyhow!("{what}: {why}. `reprise dead-letters purge {id}` puts it away"))
 }
 
 fn purge(args: &PurgeArgs, json: bool, desk: &mut Desk) -> anyhow::Result<()> {

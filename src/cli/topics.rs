@@ -3,12 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 
 use super::{Usage, logging};
 use crate::config::{Config, MailboxKind};
 use crate::mailbox::embedded;
 use crate::records::{Topic, json_schema};
 use crate::service::open_mailbox;
+
+/// What is safe, and what is not, once `music_transformed` has lost something.
+const AFTER_LOST_ROWS: &str = "\
+Next: `reprise replay --restart` makes again what music_transformed has lost, as far as the raw topics still hold what it was
+made from: they keep seven days. Do NOT run `reprise replay --rebuild`: of what is older only the database is left, and a rebuild
+would take it out of there as well.";
 
 /// Arguments of `topics`.
 #[derive(Debug, Args)]
@@ -57,11 +64,17 @@ fn repair(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
     }
     let repaired = embedded::repair(&config.data_dir, &config.topic_names())?;
     let damaged = repaired.damaged_copy.display().to_string();
+    let next = repaired.rows_lost.then_some(AFTER_LOST_ROWS);
     if json {
-        answer!("{}", serde_json::json!({"kept": repaired.kept, "lost": repaired.lost, "damaged_copy": damaged}));
+        let answer = json!({"kept": repaired.kept, "lost": repaired.lost, "damaged_copy": damaged, "next": next});
+        answer!("{answer}");
         return Ok(ExitCode::SUCCESS);
     }
     answer!("{} messages kept; the damaged file is {damaged}", repaired.kept);
     repaired.lost.iter().for_each(|line| answer!("  lost: {line}"));
+    if repaired.lost.is_empty() {
+        answer!("  nothing was lost");
+    }
+    next.iter().for_each(|next| answer!("{next}"));
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Mailbox, MailboxError, Message, Outgoing, Session, SessionSpec, TopicPartition};
+use super::{Mailbox, MailboxError, Message, Outgoing, Session, SessionSpec, TopicPartition, check_record};
 use crate::records::{
     ArtistProfile, AudioFeatures, DeadLetter, Envelope, ListenerFigures, Record, RecordError, SearchRequest, TopTrack, Topic,
     Transformed, Validate, Version, now_micros, parse, partition_of,
@@ -199,20 +199,16 @@ impl Desk {
         let mut records = Vec::new();
         let mut gone_back = BTreeSet::new();
         for entry in self.chosen(ids) {
-            let outcome = match self.back(&entry.letter)? {
-                Ok(Some(record)) => {
+            let outcome = match self.retried(&entry)? {
+                Ok((record, mark)) => {
+                    let outcome = if record.is_some() { Retried::Appended } else { Retried::Superseded };
                     // Two stages may have given up the same message: one record is news for both.
-                    if gone_back.insert((record.at, entry.letter.origin_offset)) {
-                        records.push(record);
-                    }
-                    Retried::Appended
+                    records.extend(record.filter(|record| gone_back.insert((record.at, entry.letter.origin_offset))));
+                    records.push(mark);
+                    outcome
                 }
-                Ok(None) => Retried::Superseded,
                 Err(why) => Retried::Impossible { why },
             };
-            if !matches!(outcome, Retried::Impossible { .. }) {
-                records.push(self.mark(&entry, State::Retried)?);
-            }
             outcomes.push((entry.letter.id(), outcome));
             self.publish(&mut records, BATCH_BYTES)?;
         }
@@ -261,6 +257,21 @@ impl Desk {
         let marked = Marked { letter: entry.letter.clone(), mark: Some(mark) };
         let envelope = Envelope::new(entry.given_up_at, &self.run_id, marked);
         Outgoing::record(&envelope, partition, 0).map_err(|error| MailboxError::Invalid(error.to_string()))
+    }
+
+    /// What a retry of this letter appends: the original record, if it must go, and the mark; or why it cannot. What no topic
+    /// takes is found out here: in a transaction it would take the other letters down with it.
+    fn retried(&self, entry: &Entry) -> Result<Result<(Option<Outgoing>, Outgoing), String>, MailboxError> {
+        let record = match self.back(&entry.letter)? {
+            Ok(record) => record,
+            Err(why) => return Ok(Err(why)),
+        };
+        let both = self.mark(entry, State::Retried).map(|mark| (record, mark));
+        let checked = both.and_then(|(record, mark)| {
+            record.iter().chain([&mark]).try_for_each(check_record)?;
+            Ok((record, mark))
+        });
+        Ok(checked.map_err(|error| error.to_string()))
     }
 
     /// The original record on its way back; `None` when it must not go, or why it cannot.

@@ -1,15 +1,13 @@
 //! The embedded log: the common promises, and what only files can suffer.
 
-use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use reprise::mailbox::embedded::repair;
 use reprise::mailbox::{
     EmbeddedMailbox, EmbeddedOptions, InstanceLock, InstanceSlot, Mailbox, MailboxError, Outgoing, instance_name,
 };
@@ -24,7 +22,7 @@ const IN: Topic = Topic::MusicTopTracks;
 const OUT: Topic = Topic::ArtistGenres;
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
-fn options(dir: &Path) -> EmbeddedOptions {
+pub fn options(dir: &Path) -> EmbeddedOptions {
     EmbeddedOptions { dir: dir.to_owned(), names: TopicNames::default() }
 }
 
@@ -61,138 +59,12 @@ keeps! { rig();
 }
 
 /// A folder with topics and `count` messages in partition 0, closed cleanly.
-fn filled(count: usize) -> tempfile::TempDir {
+pub fn filled(count: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mailbox = open(dir.path());
     mailbox.create_topics(PARTITIONS).unwrap();
     fill(&mailbox, at(IN, 0), count);
     dir
-}
-
-fn file(dir: &Path) -> PathBuf {
-    dir.join("mailbox.db")
-}
-
-/// Flips a bit in every occurrence of `needle` in the file; answers how many there were.
-fn flip(dir: &Path, needle: &[u8]) -> usize {
-    let bytes = fs::read(file(dir)).unwrap();
-    let places: Vec<usize> = bytes.windows(needle.len()).enumerate().filter(|(_, w)| *w == needle).map(|(i, _)| i).collect();
-    let mut handle = OpenOptions::new().write(true).open(file(dir)).unwrap();
-    for place in &places {
-        handle.seek(SeekFrom::Start(*place as u64)).unwrap();
-        handle.write_all(&[needle[0] ^ 1]).unwrap();
-    }
-    places.len()
-}
-
-fn corrupt<T>(outcome: Result<T, MailboxError>) -> String {
-    match outcome {
-        Err(MailboxError::Corrupt(text)) => text,
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("damage was not noticed"),
-    }
-}
-
-#[test]
-fn a_flipped_bit_is_found_named_and_repaired() {
-    let dir = tempfile::tempdir().unwrap();
-    {
-        let mailbox = open(dir.path());
-        mailbox.create_topics(PARTITIONS).unwrap();
-        let payload = |number: i32| record(at(IN, 0), &format!("key {number}"), format!("payload of message <{number}>"));
-        mailbox.open(&writer()).unwrap().publish(&(0..5).map(payload).collect::<Vec<_>>(), &[]).unwrap();
-        let mut session = mailbox.open(&reader("g", IN)).unwrap();
-        session.publish(&[], &[done(at(IN, 0), 1, 1)]).unwrap();
-    }
-    assert_eq!(flip(dir.path(), b"payload of message <2>"), 1);
-    {
-        let mailbox = open(dir.path());
-        let mut session = mailbox.open(&reader("g", IN)).unwrap();
-        joined(&mut *session);
-        // What stands before the damage is delivered; the damage is not passed over, however often one asks.
-        assert_eq!(take(&mut *session, 1)[0].offset, 1);
-        for _ in 0..2 {
-            let text = corrupt(session.poll(10, Duration::ZERO));
-            for part in ["mailbox.db", "music_top_tracks/0", "offset 2", "repair", "replay --rebuild"] {
-                assert!(text.contains(part), "{text}");
-            }
-        }
-        corrupt(mailbox.verify());
-        // Not while somebody has it open.
-        assert!(matches!(repair(dir.path(), &TopicNames::default()), Err(MailboxError::Unavailable(_))));
-    }
-    let report = repair(dir.path(), &TopicNames::default()).unwrap();
-    assert_eq!((report.kept, report.lost.len()), (4, 1), "{report:?}");
-    assert!(report.lost[0].contains("music_top_tracks/0") && report.lost[0].contains("offset 2"), "{report:?}");
-    assert!(report.damaged_copy.exists());
-    let mailbox = open(dir.path());
-    mailbox.verify().unwrap();
-    let committed = mailbox.committed("g", &[IN]).unwrap();
-    assert_eq!(committed.first().map(|one| (one.next_offset, one.ledger.consumed)), Some((1, 1)));
-    let mut session = mailbox.open(&reader("g", IN)).unwrap();
-    joined(&mut *session);
-    assert_eq!(take(&mut *session, 3).iter().map(|message| message.offset).collect::<Vec<_>>(), [1, 3, 4]);
-    fill(&mailbox, at(IN, 0), 1);
-    assert_eq!(take(&mut *session, 1)[0].offset, 5);
-}
-
-#[test]
-fn a_flipped_bit_in_a_compacted_topic_is_listed_too() {
-    let topic = Topic::MusicTransformed;
-    let dir = tempfile::tempdir().unwrap();
-    {
-        let mailbox = open(dir.path());
-        mailbox.create_topics(PARTITIONS).unwrap();
-        let payload = |number: i32| record(at(topic, 0), &format!("key {number}"), format!("payload of message <{number}>"));
-        mailbox.open(&writer()).unwrap().publish(&(0..5).map(payload).collect::<Vec<_>>(), &[]).unwrap();
-    }
-    // One in the middle, which compaction might have taken as well, and the last one, which it would not.
-    assert_eq!((flip(dir.path(), b"payload of message <2>"), flip(dir.path(), b"payload of message <4>")), (1, 1));
-    let report = repair(dir.path(), &TopicNames::default()).unwrap();
-    assert_eq!((report.kept, report.lost.len()), (3, 2), "{report:?}");
-    for offset in ["offset 2", "offset 4"] {
-        let told = report.lost.iter().filter(|lost| lost.contains("music_transformed/0") && lost.contains(offset));
-        assert_eq!(told.count(), 1, "{offset}: {report:?}");
-    }
-    open(dir.path()).verify().unwrap();
-}
-
-#[test]
-fn a_truncated_file_is_refused() {
-    let dir = filled(2_000);
-    let whole = fs::metadata(file(dir.path())).unwrap().len();
-    for keep in [whole - 1, whole / 2, 5_000, 50] {
-        let copy = tempfile::tempdir().unwrap();
-        fs::copy(file(dir.path()), file(copy.path())).unwrap();
-        OpenOptions::new().write(true).open(file(copy.path())).unwrap().set_len(keep).unwrap();
-        let text = corrupt(EmbeddedMailbox::open(options(copy.path())));
-        assert!(text.contains("mailbox.db"), "{text}");
-    }
-}
-
-#[test]
-fn half_a_file_is_repaired_as_far_as_it_goes() {
-    let dir = filled(2_000);
-    let whole = fs::metadata(file(dir.path())).unwrap().len();
-    OpenOptions::new().write(true).open(file(dir.path())).unwrap().set_len(whole / 2).unwrap();
-    let report = match repair(dir.path(), &TopicNames::default()) {
-        Ok(report) => report,
-        // Not even the list of partitions is left: said so, and nothing was touched.
-        Err(MailboxError::Corrupt(_)) => return,
-        Err(other) => panic!("{other:?}"),
-    };
-    let mailbox = open(dir.path());
-    mailbox.verify().unwrap();
-    assert_eq!(all(&mailbox, at(IN, 0)).len() as u64, report.kept);
-    assert_eq!(report.kept == 2_000, report.lost.is_empty());
-}
-
-#[test]
-fn a_file_that_is_something_else_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(file(dir.path()), "this is no database, but it is long enough to look like one at first sight: ".repeat(20))
-        .unwrap();
-    corrupt(EmbeddedMailbox::open(options(dir.path())));
 }
 
 #[test]

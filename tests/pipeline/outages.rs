@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -117,23 +118,29 @@ fn a_disk_that_refuses_the_embedded_data_is_an_error_that_names_the_folder() {
     assert!(ended.log.contains("a file, not a folder"), "{}", ended.log);
 }
 
+fn flip_a_bit_of_the_last_message(file: &Path, topic: &str) {
+    // A message that is there: pages keep old copies of what was moved, and a bit flipped in one of those hurts nobody. Its
+    // first bytes alone would do for the transformed record as well, which has the same time and run.
+    let chosen = format!(
+        "SELECT hex(substr(payload, 1, 300)) AS value FROM messages JOIN logs USING (log) \
+         WHERE topic = '{topic}' ORDER BY position DESC LIMIT 1"
+    );
+    let payload = lines_of(file, &chosen).pop().expect("a message");
+    let mut bytes = std::fs::read(file).expect("the log");
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    let places: Vec<usize> = hex.match_indices(&payload).map(|(at, _)| at / 2).collect();
+    assert!(!places.is_empty(), "its bytes are in the file");
+    places.iter().for_each(|at| bytes[at + 9] ^= 1);
+    std::fs::write(file, &bytes).expect("the log is writable");
+}
+
 #[test]
 fn a_damaged_log_is_refused_repaired_by_command_and_used_again() {
     let scene = Scene::new(SMALL, 12);
     let settings = scene.settings("damaged");
     let stored = settings.answer(&["run", "--once", "--json"]);
     let file = scene.place("damaged/data/mailbox.db");
-    // A message that is there: pages keep old copies of what was moved, and a bit flipped in one of those hurts nobody. Its
-    // first bytes alone would do for the transformed record as well, which has the same time and run.
-    let chosen = "SELECT hex(substr(payload, 1, 300)) AS value FROM messages JOIN logs USING (log) \
-                  WHERE topic = 'lastfm_artist' ORDER BY position LIMIT 1";
-    let payload = lines_of(&file, chosen).pop().expect("a message");
-    let mut bytes = std::fs::read(&file).expect("the log");
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-    let places: Vec<usize> = hex.match_indices(&payload).map(|(at, _)| at / 2).collect();
-    assert!(!places.is_empty(), "its bytes are in the file");
-    places.iter().for_each(|at| bytes[at + 9] ^= 1);
-    std::fs::write(&file, &bytes).expect("the log is writable");
+    flip_a_bit_of_the_last_message(&file, "lastfm_artist");
     let refused = settings.run(&["replay"]);
     assert_eq!(refused.code, Some(1), "{}", refused.log);
     assert!(refused.log.contains("damaged") && refused.log.contains("reprise topics --repair"), "{}", refused.log);
@@ -146,4 +153,23 @@ fn a_damaged_log_is_refused_repaired_by_command_and_used_again() {
         stored["digest"],
         "what was lost is still in the database"
     );
+}
+
+#[test]
+fn what_a_repair_loses_of_the_rows_is_said_and_made_again_from_the_raw_topics() {
+    let scene = Scene::new(SMALL, 12);
+    let settings = scene.settings("rows");
+    let stored = settings.answer(&["run", "--once", "--json"]);
+    let file = scene.place("rows/data/mailbox.db");
+    flip_a_bit_of_the_last_message(&file, "music_transformed");
+    let damaged = std::fs::read(&file).expect("the log");
+    let repaired = settings.run(&["topics", "--repair"]);
+    assert_eq!(repaired.code, Some(0), "{}", repaired.log);
+    for part in ["lost: music_transformed/", "reprise replay --restart", "Do NOT run `reprise replay --rebuild`"] {
+        assert!(repaired.answer.contains(part), "{part}: {}", repaired.answer);
+    }
+    std::fs::write(&file, damaged).expect("the log is writable");
+    assert!(settings.answer(&["topics", "--repair", "--json"])["next"].is_string());
+    assert_eq!(settings.answer(&["replay", "--restart", "--json"])["appended"], 1);
+    assert_eq!(settings.answer(&["replay", "--rebuild", "--json"])["digest"], stored["digest"], "nothing is missing any more");
 }

@@ -106,25 +106,45 @@ pub(super) fn verify(shared: &Shared, database: &mut Database) -> Result<(), Mai
 
 /// Compares the size of the file with what its header says.
 fn is_whole(path: &Path) -> Result<(), MailboxError> {
-    let mut header = [0_u8; 100];
-    let Ok(mut file) = File::open(path) else { return Ok(()) };
-    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if size == 0 {
         return Ok(());
     }
-    if file.read_exact(&mut header).is_err() || !header.starts_with(b"SQLite format 3\0") {
+    let Ok(Some(Header { page_bytes, pages, .. })) = Header::read(path) else {
         return Err(damaged(path, "its first bytes are not those of a mailbox"));
-    }
-    let [.., p1, p0] = header[..18] else { return Ok(()) };
-    let page_bytes = match u64::from(u16::from_be_bytes([p1, p0])) {
-        1 => 65_536,
-        bytes => bytes,
     };
-    let pages = u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]]));
     if size < pages * page_bytes {
         return Err(damaged(path, &format!("it is cut off: {size} bytes of {}", pages * page_bytes)));
     }
     Ok(())
+}
+
+/// What the first bytes of the file say about it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) page_bytes: u64,
+    pub(super) pages: u64,
+    pub(super) layout: i32,
+}
+
+impl Header {
+    /// `None` when they are not those of an SQLite file.
+    pub(super) fn read(path: &Path) -> std::io::Result<Option<Header>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(100).read_to_end(&mut bytes)?;
+        let Ok(bytes) = <[u8; 100]>::try_from(bytes) else { return Ok(None) };
+        let page_bytes = match u64::from(u16::from_be_bytes([bytes[16], bytes[17]])) {
+            1 => 65_536,
+            bytes => bytes,
+        };
+        let number = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        let known = bytes.starts_with(b"SQLite format 3\0") && page_bytes.is_power_of_two() && page_bytes >= 512;
+        Ok(known.then(|| Header {
+            page_bytes,
+            pages: u64::from(u32::from_be_bytes(number(28))),
+            layout: i32::from_be_bytes(number(60)),
+        }))
+    }
 }
 
 #[derive(QueryableByName)]

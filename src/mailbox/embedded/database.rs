@@ -178,11 +178,12 @@ pub(super) fn explain(path: &Path, error: &SqlError) -> MailboxError {
     }
 }
 
-/// The one text about damage: what, where, and what to do.
+/// The one text about damage: what, where, and what to do. It advises no rebuild: what the log has lost may be in the database
+/// alone.
 pub(super) fn damaged(path: &Path, finding: &str) -> MailboxError {
     let file = path.display();
     MailboxError::Corrupt(format!(
         "{file}: damaged: {finding}. Stop reprise and keep a copy of the file; then restore it from a backup, or run \
-         `reprise topics --repair` (what is readable is kept, what is lost is listed) and fill the database again with `reprise replay --rebuild`"
+         `reprise topics --repair`: what is readable is kept, what is lost is listed, and how to go on is said"
     ))
 }

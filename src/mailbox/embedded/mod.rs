@@ -12,8 +12,10 @@ mod group;
 mod log;
 mod news;
 mod repair;
+mod rescue;
 mod schema;
 mod session;
+mod source;
 mod upkeep;
 
 use std::collections::BTreeMap;

@@ -1,25 +1,25 @@
 //! Repairing a damaged log: what is readable is kept, what is lost is listed.
 //!
-//! **Guarantee.** The damaged file is kept beside the new one. Every message in the new file has passed its checksum and kept
-//! its offset; every lost one of a topic without compaction is noted, so that readers pass over it knowingly. Of a compacted
-//! topic those are listed that are there and unsound: what is not there at all cannot be told from compaction.
+//! **Guarantee.** The damaged file is kept beside the new one, as it was. Every message in the new file has passed its checksum
+//! and kept its offset; every lost one is listed and noted, so that readers pass over it knowingly. Of a compacted topic the index
+//! tells what is lost from what was removed; only where that is unreadable too is it how many may be lost, and not which.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 
 use super::damage::{Presence, beside};
-use super::database::{Database, Fault};
-use super::group;
-use super::log::{self, Log};
+use super::database::Database;
+use super::log::{self, Ends, Log};
+use super::rescue::{self, Met};
 use super::schema::{self, holes, logs, messages, sessions, subscriptions};
+use super::{group, source};
 use crate::mailbox::MailboxError;
 use crate::records::{Retention, TopicNames, now_micros};
 
-/// Messages copied in one transaction.
-const CHUNK: i64 = 500;
+/// More messages than any partition has ever had.
+const MOST: i64 = 10_000_000_000;
 
 /// What [`repair`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Repaired {
     pub kept: u64,
     /// What was lost, a line each; empty if nothing was.
     pub lost: Vec<String>,
+    /// Something of a compacted topic was lost, or may have been: a rebuild would take it out of the database as well.
+    pub rows_lost: bool,
     /// Where the damaged file is now.
     pub damaged_copy: PathBuf,
 }
@@ -36,34 +38,66 @@ pub struct Repaired {
 ///
 /// # Errors
 /// [`MailboxError::Unavailable`] while another process has it open; [`MailboxError::Corrupt`] when not even the list of
-/// partitions can be read.
+/// partitions can be read: then nothing was changed.
 pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> {
     let path = dir.join("mailbox.db");
+    let file = path.display();
+    if !path.exists() {
+        return Err(MailboxError::Invalid(format!("{file}: there is no such file, so there is nothing to repair")));
+    }
     let (_presence, alone) = Presence::enter(&path)?;
     if !alone {
-        let file = path.display();
         return Err(MailboxError::Unavailable(format!("{file}: in use by a running reprise: stop it before the repair")));
     }
-    let fresh_path = beside(&path, ".repaired");
-    for suffix in ["", "-wal", "-shm"] {
-        remove(&beside(&fresh_path, suffix))?;
-    }
-    let mut old = Database::open(&path, None)?;
-    let mut fresh = Database::open(&fresh_path, None)?;
+    let (copy, fresh) = (beside(&path, ".copy"), beside(&path, ".repaired"));
+    let clear = || {
+        let every = [&copy, &fresh].into_iter().flat_map(|path| PARTS.map(|part| beside(path, part)));
+        every.into_iter().try_for_each(|path| remove(&path))
+    };
+    clear()?;
+    let report = save(&path, &copy, &fresh, names).and_then(|report| {
+        // The write-ahead log belongs to the damaged file: applied to the new one it would damage that too.
+        for part in PARTS {
+            rename(&beside(&path, part), &beside(&report.damaged_copy, part))?;
+        }
+        rename(&fresh, &path)?;
+        Ok(report)
+    });
+    // After a failure as well: what was half done would only fill the disk.
+    let cleared = clear();
+    report.and_then(|report| cleared.map(|()| report))
+}
+
+/// What an SQLite database consists of, the file itself last.
+const PARTS: [&str; 3] = ["-wal", "-shm", ""];
+
+/// Writes what can be read of `path` to `fresh`, by way of `copy`.
+fn save(path: &Path, copy: &Path, fresh_path: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> {
+    let mut fresh = Database::open(fresh_path, None)?;
     fresh.run(schema::prepare)?;
-    let mut report = Repaired { kept: 0, lost: Vec::new(), damaged_copy: beside(&path, &format!(".damaged-{}", now_micros())) };
-    let every = copy_logs(&mut old, &mut fresh, names)?;
-    let unsound = copy_messages(&mut old, &mut fresh, &mut report)?;
-    note_holes(&mut fresh, &every, &unsound, &mut report)?;
-    copy_groups(&mut old, &mut fresh, &path, &every, &mut report)?;
-    drop(old);
-    drop(fresh);
-    // The write-ahead log belongs to the damaged file: applied to the new one it would damage that too.
-    for suffix in ["-wal", "-shm", ""] {
-        rename(&beside(&path, suffix), &beside(&report.damaged_copy, suffix))?;
-    }
-    rename(&fresh_path, &path)?;
+    let (mut old, every) = source::open(path, copy, fresh_path, &mut fresh)
+        .and_then(|mut old| copy_logs(&mut old, &mut fresh, names).map(|every| (old, every)))
+        .map_err(|error| match error {
+            MailboxError::Corrupt(_) | MailboxError::Failed(_) => hopeless(path),
+            other => other,
+        })?;
+    let met = rescue::messages(&mut old, &mut fresh, &every)?;
+    let damaged_copy = beside(path, &format!(".damaged-{}", now_micros()));
+    let mut report = Repaired { kept: met.kept, lost: Vec::new(), rows_lost: false, damaged_copy };
+    note_holes(&mut fresh, &every, &met, &mut report)?;
+    copy_groups(&mut old, &mut fresh, path, &every, &mut report)?;
     Ok(report)
+}
+
+fn hopeless(path: &Path) -> MailboxError {
+    let file = path.display();
+    MailboxError::Corrupt(format!(
+        "{file}: cannot be repaired: not even its list of partitions can be read. Nothing was changed. Restore the file from a \
+         backup. Without one its messages are lost, but not what is in the database: `reprise export` and `reprise report` read \
+         it as before. To go on, keep both as they are and set another data_dir and database.url: a new log and a new database \
+         are filled together, by the queries of the configuration and `reprise search`. A new log beside the old database would \
+         not do, because the database remembers how far it had read the old one"
+    ))
 }
 
 type LogRow = (i64, String, i32, i64, i64, i64);
@@ -73,6 +107,11 @@ fn copy_logs(old: &mut Database, fresh: &mut Database, names: &TopicNames) -> Re
         let columns = (logs::log, logs::topic, logs::partition, logs::low, logs::high, logs::appended_at);
         Ok(logs::table.select(columns).load(connection)?)
     })?;
+    // They have no checksum. Beyond these bounds they are damaged for certain, and walking through them would not end.
+    let plausible = |(_, _, partition, low, high, _): &LogRow| *partition >= 0 && (0..=*high).contains(low) && *high <= MOST;
+    if !rows.iter().all(plausible) {
+        return Err(MailboxError::Corrupt("the list of partitions is damaged".to_owned()));
+    }
     fresh.write(|connection| {
         for (log, topic, partition, low, high, appended_at) in &rows {
             let row = (
@@ -89,111 +128,76 @@ fn copy_logs(old: &mut Database, fresh: &mut Database, names: &TopicNames) -> Re
     })
 }
 
-type MessageRow = (i64, i64, i64, Vec<u8>, Vec<u8>, i64, Option<i64>, Option<i64>, i64);
-
-/// Log and offset of messages that are there and fail their checksum.
-type Unsound = BTreeSet<(i64, i64)>;
-
-fn copy_messages(old: &mut Database, fresh: &mut Database, report: &mut Repaired) -> Result<Unsound, MailboxError> {
-    let mut unsound = Unsound::new();
-    // Positions are given in sequence, so no message stands beyond as many as were ever appended.
-    let appended: Vec<i64> = fresh.read(|connection| Ok(logs::table.select(logs::high).load(connection)?))?;
-    let last: i64 = appended.iter().sum();
-    let mut position = 0;
-    while position < last {
-        let rows = match old.run(|connection| load(connection, position, CHUNK)) {
-            Ok(rows) if rows.is_empty() => break,
-            Ok(rows) => rows,
-            // A damaged page: take what can be had one by one.
-            Err(_) => (position..position + CHUNK)
-                .filter_map(|before| old.run(|connection| load(connection, before, 1)).ok())
-                .flatten()
-                .filter(|row| row.0 <= position + CHUNK)
-                .collect(),
-        };
-        position = rows.last().map_or(position + CHUNK, |row| row.0);
-        report.kept += fresh.write(|connection| keep(connection, rows, &mut unsound))?;
-    }
-    Ok(unsound)
-}
-
-fn load(connection: &mut SqliteConnection, after: i64, max: i64) -> Result<Vec<MessageRow>, Fault> {
-    let columns = (
-        messages::position,
-        messages::log,
-        messages::offset,
-        messages::key,
-        messages::payload,
-        messages::appended_at,
-        messages::observed_at,
-        messages::tiebreak,
-        messages::checksum,
-    );
-    let rows = messages::table.filter(messages::position.gt(after)).order(messages::position).limit(max);
-    Ok(rows.select(columns).load(connection)?)
-}
-
-/// Inserts the rows that are sound; answers how many.
-fn keep(connection: &mut SqliteConnection, rows: Vec<MessageRow>, unsound: &mut Unsound) -> Result<u64, Fault> {
-    let mut kept = 0;
-    for (_, log, offset, key, payload, appended_at, observed_at, tiebreak, sum) in rows {
-        if !log::is_sound(log, offset, &key, &payload, appended_at, observed_at.zip(tiebreak), sum) {
-            unsound.insert((log, offset));
-            continue;
-        }
-        let row = (
-            messages::log.eq(log),
-            messages::offset.eq(offset),
-            messages::key.eq(key),
-            messages::payload.eq(payload),
-            messages::appended_at.eq(appended_at),
-            messages::observed_at.eq(observed_at),
-            messages::tiebreak.eq(tiebreak),
-            messages::checksum.eq(sum),
-        );
-        // One by one, the same row may have been met twice.
-        kept += u64::try_from(diesel::insert_or_ignore_into(messages::table).values(row).execute(connection)?).unwrap_or(0);
-    }
-    Ok(kept)
-}
-
-fn note_holes(fresh: &mut Database, every: &[Log], unsound: &Unsound, report: &mut Repaired) -> Result<(), MailboxError> {
+/// Notes what is missing, so that readers pass over it knowingly, and lists it.
+fn note_holes(fresh: &mut Database, every: &[Log], met: &Met, report: &mut Repaired) -> Result<(), MailboxError> {
     for log in every {
-        let (gaps, dropped) = fresh.write(|connection| {
+        let gaps = fresh.write(|connection| {
             let ends = log::ends(connection, log.id)?;
             let found: Vec<i64> = messages::table
                 .filter(messages::log.eq(log.id))
                 .order(messages::offset)
                 .select(messages::offset)
                 .load(connection)?;
-            let compacted = log.at.topic.retention() == Retention::Compact;
-            // Of a compacted topic only the last message must be there; what else is gone cannot be told from compaction.
-            let mut expected = if compacted { ends.low.max(ends.high - 1) } else { ends.low };
-            let mut gaps = Vec::new();
-            for offset in found.iter().copied().chain([ends.high]) {
-                if offset > expected {
-                    gaps.push((expected, offset - 1));
-                }
-                expected = expected.max(offset + 1);
-            }
+            let gaps = if is_compacted(log) { known_gaps(log, ends, &found, met) } else { all_gaps(ends, &found) };
             for (first, last) in &gaps {
                 let row = (holes::log.eq(log.id), holes::first.eq(first), holes::last.eq(last));
                 diesel::insert_into(holes::table).values(row).execute(connection)?;
             }
-            // Their log and offset may be what was damaged: only what can be missing is called lost.
-            let is_lost = |offset: &i64| {
-                (ends.low..ends.high).contains(offset)
-                    && found.binary_search(offset).is_err()
-                    && !gaps.iter().any(|(first, last)| (*first..=*last).contains(offset))
-            };
-            let dropped: Vec<i64> =
-                unsound.range((log.id, i64::MIN)..=(log.id, i64::MAX)).map(|(_, offset)| *offset).filter(is_lost).collect();
-            Ok((gaps, dropped))
+            Ok(gaps)
         })?;
-        report.lost.extend(gaps.iter().map(|(first, last)| format!("{}: the messages from offset {first} to {last}", log.at)));
-        report.lost.extend(dropped.iter().map(|offset| format!("{}: the message of offset {offset}", log.at)));
+        report.rows_lost |= is_compacted(log) && !gaps.is_empty();
+        report.lost.extend(gaps.iter().map(|(first, last)| match first == last {
+            true => format!("{}: the message of offset {first}", log.at),
+            false => format!("{}: the messages from offset {first} to {last}", log.at),
+        }));
     }
+    note_unknown(every, met, report);
     Ok(())
+}
+
+/// Of a compacted topic messages may be missing for good reason: where its index was damaged as well, all that can be said is how
+/// many there may be.
+fn note_unknown(every: &[Log], met: &Met, report: &mut Repaired) {
+    let unread = met.unread.len();
+    let blind = every.iter().find(|log| is_compacted(log) && met.blind.contains(&log.id));
+    if let (Some(log), true) = (blind, unread > 0) {
+        report.rows_lost = true;
+        let name = log.at.topic.default_name();
+        report.lost.push(format!("{name}: up to {unread} more, whose offsets and topics cannot be read any more"));
+    }
+}
+
+fn is_compacted(log: &Log) -> bool {
+    log.at.topic.retention() == Retention::Compact
+}
+
+/// Every offset between the ends that is not `found`.
+fn all_gaps(ends: Ends, found: &[i64]) -> Vec<(i64, i64)> {
+    let mut gaps = Vec::new();
+    let mut expected = ends.low;
+    for offset in found.iter().copied().chain([ends.high]) {
+        if offset > expected {
+            gaps.push((expected, offset - 1));
+        }
+        expected = expected.max(offset + 1);
+    }
+    gaps
+}
+
+/// What compaction cannot have removed: what the index lists, what is there and unsound, and the last message of all.
+fn known_gaps(log: &Log, ends: Ends, found: &[i64], met: &Met) -> Vec<(i64, i64)> {
+    let listed = met.lost.get(&log.id).into_iter().flatten().copied();
+    let unsound = met.unsound.range((log.id, i64::MIN)..=(log.id, i64::MAX)).map(|(_, offset)| *offset);
+    let offsets: BTreeSet<i64> = listed.chain(unsound).chain([ends.high - 1]).collect();
+    let is_missing = |offset: &i64| (ends.low..ends.high).contains(offset) && found.binary_search(offset).is_err();
+    let mut gaps: Vec<(i64, i64)> = Vec::new();
+    for offset in offsets.into_iter().filter(is_missing) {
+        match gaps.last_mut() {
+            Some((_, last)) if *last + 1 == offset => *last = offset,
+            _ => gaps.push((offset, offset)),
+        }
+    }
+    gaps
 }
 
 /// Offsets and ledgers that are sound. A group whose offset is lost reads that partition again from the beginning.

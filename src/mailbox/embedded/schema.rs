@@ -1,5 +1,6 @@
 //! The tables of the embedded log, and the version of their layout.
 
+use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types};
 
@@ -7,7 +8,7 @@ use super::database::Fault;
 use crate::mailbox::MailboxError;
 
 /// Raise it when the tables change; an older program refuses a newer file instead of misreading it.
-const LAYOUT: i32 = 1;
+pub(super) const LAYOUT: i32 = 1;
 
 diesel::table! {
     /// One partition of one topic. `low` is the first offset kept, `high` the next to be given.
@@ -156,6 +157,28 @@ pub(super) fn prepare(connection: &mut SqliteConnection) -> Result<(), Fault> {
             "the mailbox has layout {other}, this program knows layout {LAYOUT}: use the reprise that wrote it, or another data_dir"
         )))),
     })
+}
+
+/// A table or an index, and where it begins in the file.
+#[derive(Debug, PartialEq, Eq, QueryableByName)]
+pub(super) struct Root {
+    #[diesel(sql_type = sql_types::Text)]
+    name: String,
+    #[diesel(sql_type = sql_types::BigInt)]
+    page: i64,
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Text>)]
+    definition: Option<String>,
+}
+
+/// What the first page of the file says about the others.
+pub(super) fn tables(connection: &mut SqliteConnection) -> Result<Vec<Root>, Fault> {
+    let query = "SELECT name, rootpage AS page, sql AS definition FROM sqlite_master ORDER BY rootpage";
+    Ok(sql_query(query).load(connection)?)
+}
+
+/// Brings everything written until now from the write-ahead log into the file itself.
+pub(super) fn checkpoint(connection: &mut SqliteConnection) -> Result<(), Fault> {
+    Ok(connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?)
 }
 
 fn layout(connection: &mut SqliteConnection) -> Result<i32, Fault> {

@@ -1,0 +1,75 @@
+//! Opening what SQLite refuses to open.
+//!
+//! **Guarantee.** The damaged file is not touched: all is done to a copy. Pages that are cut off or unreadable stay so, and are
+//! met where they are read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::damage::{Header, beside};
+use super::database::Database;
+use super::schema;
+use crate::mailbox::MailboxError;
+
+/// Where the header counts the pages.
+const PAGE_COUNT_AT: u64 = 28;
+
+/// Opens a copy of the damaged file at `path`, to read from. Where the first page is lost, that of `fresh` takes its place: it
+/// says where the tables are, which is the same in every file of this layout.
+pub(super) fn open(path: &Path, copy: &Path, fresh_path: &Path, fresh: &mut Database) -> Result<Database, MailboxError> {
+    let refused = |error: io::Error| {
+        MailboxError::Unavailable(format!("{}: cannot be copied to {}: {error}", path.display(), copy.display()))
+    };
+    for suffix in ["-wal", ""] {
+        copy_file(&beside(path, suffix), &beside(copy, suffix)).map_err(refused)?;
+    }
+    let tables = fresh.run(schema::tables)?;
+    fit(copy, None).map_err(refused)?;
+    let as_it_is = Database::open(copy, None).and_then(|mut old| Ok((old.run(schema::tables)?, old)));
+    match as_it_is {
+        Ok((found, old)) if found == tables => return Ok(old),
+        Err(error @ MailboxError::Unavailable(_)) => return Err(error),
+        _ => {}
+    }
+    if let Some(other) =
+        Header::read(path).map_err(refused)?.map(|header| header.layout).filter(|other| *other != schema::LAYOUT)
+    {
+        let (file, known) = (path.display(), schema::LAYOUT);
+        return Err(MailboxError::Invalid(format!("{file}: its layout is {other}, this program knows layout {known}")));
+    }
+    fresh.run(schema::checkpoint)?;
+    let first_page = first_page(fresh_path).map_err(refused)?;
+    fit(copy, Some(&first_page)).map_err(refused)?;
+    Database::open(copy, None)
+}
+
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::copy(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+fn first_page(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = Header::read(path)?.map_or(0, |header| header.page_bytes);
+    let mut page = Vec::new();
+    File::open(path)?.take(bytes).read_to_end(&mut page)?;
+    Ok(page)
+}
+
+/// Makes the number of pages in the header that of the file, which SQLite refuses to open otherwise.
+fn fit(path: &Path, first_page: Option<&[u8]>) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    if let Some(page) = first_page {
+        file.write_all(page)?;
+    }
+    let Some(header) = Header::read(path)? else { return Ok(()) };
+    let pages = file.metadata()?.len().div_ceil(header.page_bytes);
+    file.set_len(pages * header.page_bytes)?;
+    if first_page.is_some() || header.pages > pages {
+        file.seek(SeekFrom::Start(PAGE_COUNT_AT))?;
+        file.write_all(&u32::try_from(pages).unwrap_or(u32::MAX).to_be_bytes())?;
+    }
+    Ok(())
+}
