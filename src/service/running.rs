@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::progress::is_drained;
 use super::tree::Service;
@@ -26,6 +27,7 @@ pub enum Stop {
 pub struct Running {
     service: Service,
     tree: Tree,
+    signals: Signals,
 }
 
 /// How often it is looked whether everything is worked off.
@@ -34,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(200);
 impl Service {
     /// Starts the tree. Call it inside an actix system.
     pub fn start(&self) -> Running {
-        Running { service: self.clone(), tree: Tree::start(self.tree(), &self.board) }
+        Running { service: self.clone(), tree: Tree::start(self.tree(), &self.board), signals: Signals::listen() }
     }
 }
 
@@ -43,7 +45,7 @@ impl Running {
     pub async fn until_signal(&mut self) -> Stop {
         tokio::select! {
             end = self.tree.ended() => ended(end),
-            () = signal() => Stop::Asked,
+            () = self.signals.next() => Stop::Asked,
         }
     }
 
@@ -52,7 +54,7 @@ impl Running {
         let service = self.service.clone();
         tokio::select! {
             end = self.tree.ended() => Some(ended(end)),
-            () = signal() => Some(Stop::Asked),
+            () = self.signals.next() => Some(Stop::Asked),
             failed = prepared(service) => failed,
         }
     }
@@ -62,22 +64,24 @@ impl Running {
         let service = self.service.clone();
         tokio::select! {
             end = self.tree.ended() => ended(end),
-            () = signal() => Stop::Asked,
+            () = self.signals.next() => Stop::Asked,
             stop = drained(service) => stop,
         }
     }
 
-    /// Drains and stops, in order, each actor within its grace. A second signal ends the wait.
+    /// Drains and stops, in order, each actor within its grace. A signal after the one that asked for it ends the wait.
     pub async fn shut_down(&mut self) -> Stop {
         if !self.tree.drain() {
             slog_scope::warn!("The tree had not started yet.");
         }
-        tokio::select! {
-            end = self.tree.ended() => match end {
-                TreeEnd::Stopped => Stop::Asked,
-                TreeEnd::GaveUp(why) => Stop::GaveUp(why),
-            },
-            () = signal() => Stop::Failed("stopped at once by a second signal; what was in hand will be done again".to_owned()),
+        loop {
+            tokio::select! {
+                end = self.tree.ended() => return ended(end),
+                () = self.signals.next() => {}
+            }
+            if self.signals.heard > 1 {
+                return Stop::Failed("stopped at once by a second signal; what was in hand will be done again".to_owned());
+            }
         }
     }
 }
@@ -127,14 +131,67 @@ async fn drained(service: Service) -> Stop {
     }
 }
 
-/// Resolves at SIGTERM or Ctrl-C.
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// SIGTERM and Ctrl-C. One listener for the whole life of the service: what comes while nobody waits for it, between two waits or
+/// in the moment in which another one ends, is there for the next.
+#[derive(Debug)]
+struct Signals {
+    terminate: Option<Signal>,
+    interrupt: Option<Signal>,
+    /// How many were waited for with success.
+    heard: u32,
+}
+
+impl Signals {
+    fn listen() -> Signals {
+        let listen = |kind, name: &str| {
+            let listening = signal(kind);
+            if let Err(error) = &listening {
+                slog_scope::warn!("{name} will not be heard."; "error" => %error);
+            }
+            listening.ok()
+        };
+        let terminate = listen(SignalKind::terminate(), "SIGTERM");
+        Signals { terminate, interrupt: listen(SignalKind::interrupt(), "Ctrl-C"), heard: 0 }
+    }
+
+    /// Resolves at the next signal, or at once if one came since the last.
+    async fn next(&mut self) {
+        tokio::select! {
+            () = heard(&mut self.terminate) => {}
+            () = heard(&mut self.interrupt) => {}
+        }
+        self.heard = self.heard.saturating_add(1);
+    }
+}
+
+async fn heard(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_while_nobody_waits_is_not_lost() {
+        // A signal that does no harm to the tests beside this one.
+        let mut signals = Signals { terminate: signal(SignalKind::user_defined2()).ok(), interrupt: None, heard: 0 };
+        for _ in 0..50 {
+            let sent = std::process::Command::new("kill").args(["-USR2", &std::process::id().to_string()]).status();
+            assert!(sent.is_ok_and(|status| status.success()));
+            // Something else that is waited for ends: the wait for the signal is given up, perhaps in the moment it came.
+            tokio::select! {
+                () = tokio::task::yield_now() => {
+                    let heard = tokio::time::timeout(Duration::from_secs(30), signals.next()).await;
+                    assert!(heard.is_ok(), "the signal was lost");
+                }
+                () = signals.next() => {}
+            }
+        }
     }
 }

@@ -59,7 +59,7 @@ fn a_termination_signal_drains_and_ends_well_within_the_grace_period() {
     let asked = Instant::now();
     running.signal("TERM");
     let ended = running.end(PATIENCE);
-    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert_eq!(ended.code, Some(1), "it was to finish, and did not: cron must know\n{}", ended.log);
     assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}:\n{}", asked.elapsed(), ended.log);
     assert_eq!(ended.answer, "", "no summary: it is not finished");
     let clean = Scene::new(SLOW, 80);
