@@ -251,6 +251,23 @@ fn a_file_that_is_cut_off_is_repaired_as_far_as_it_goes() {
 }
 
 #[test]
+fn what_stands_in_the_write_ahead_log_alone_is_repaired_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mailbox = open(dir.path());
+    mailbox.create_topics(PARTITIONS).unwrap();
+    fill(&mailbox, at(IN, 0), 50);
+    for keep in [0, PAGE] {
+        let bytes = fs::read(file(dir.path())).unwrap();
+        let copy = copy_with(&bytes[..keep.min(bytes.len())]);
+        // As a kill leaves it: the mailbox is still open.
+        fs::copy(dir.path().join("mailbox.db-wal"), copy.path().join("mailbox.db-wal")).unwrap();
+        let report = repair(copy.path(), &TopicNames::default()).unwrap();
+        assert_eq!((report.kept, report.lost.len()), (50, 0), "{keep}: {report:?}");
+        assert_eq!(all(&open(copy.path()), at(IN, 0)).len(), 50);
+    }
+}
+
+#[test]
 fn what_cannot_be_repaired_is_left_alone_and_not_sent_to_the_repair_again() {
     let dir = filled(100);
     let bytes = fs::read(file(dir.path())).unwrap();

@@ -21,27 +21,34 @@ pub(super) fn open(path: &Path, copy: &Path, fresh_path: &Path, fresh: &mut Data
     let refused = |error: io::Error| {
         MailboxError::Unavailable(format!("{}: cannot be copied to {}: {error}", path.display(), copy.display()))
     };
-    for suffix in ["-wal", ""] {
-        copy_file(&beside(path, suffix), &beside(copy, suffix)).map_err(refused)?;
-    }
+    let renew = || ["-wal", ""].iter().try_for_each(|part| copy_file(&beside(path, part), &beside(copy, part)));
+    renew().map_err(refused)?;
     let tables = fresh.run(schema::tables)?;
     fit(copy, None).map_err(refused)?;
-    let as_it_is = Database::open(copy, None).and_then(|mut old| Ok((old.run(schema::tables)?, old)));
-    match as_it_is {
-        Ok((found, old)) if found == tables => return Ok(old),
+    match as_it_is(copy, &tables) {
+        Ok(Some(old)) => return Ok(old),
         Err(error @ MailboxError::Unavailable(_)) => return Err(error),
         _ => {}
     }
-    if let Some(other) =
-        Header::read(path).map_err(refused)?.map(|header| header.layout).filter(|other| *other != schema::LAYOUT)
-    {
+    // A file that has no layout yet has nothing that could be misread.
+    let layout = Header::read(path).map_err(refused)?.map_or(0, |header| header.layout);
+    if ![0, schema::LAYOUT].contains(&layout) {
         let (file, known) = (path.display(), schema::LAYOUT);
-        return Err(MailboxError::Invalid(format!("{file}: its layout is {other}, this program knows layout {known}")));
+        return Err(MailboxError::Invalid(format!("{file}: its layout is {layout}, this program knows layout {known}")));
     }
     fresh.run(schema::checkpoint)?;
     let first_page = first_page(fresh_path).map_err(refused)?;
+    // The first attempt may have removed the write-ahead log: SQLite does where it takes the file for empty.
+    renew().map_err(refused)?;
     fit(copy, Some(&first_page)).map_err(refused)?;
     Database::open(copy, None)
+}
+
+/// The file, unless its first page says something else than it should.
+fn as_it_is(copy: &Path, tables: &[schema::Root]) -> Result<Option<Database>, MailboxError> {
+    let mut old = Database::open(copy, None)?;
+    let found = old.run(schema::tables)?;
+    Ok((found == tables).then_some(old))
 }
 
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
