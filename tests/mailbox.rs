@@ -13,3 +13,5 @@ mod mock;
 mod promises;
 #[path = "mailbox/rig.rs"]
 mod rig;
+#[path = "mailbox/write_ahead.rs"]
+mod write_ahead;

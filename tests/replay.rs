@@ -3,6 +3,8 @@
 
 #[path = "replay/interrupted.rs"]
 mod interrupted;
+#[path = "replay/lossy.rs"]
+mod lossy;
 #[path = "replay/quiet.rs"]
 mod quiet;
 #[path = "replay/rebuild.rs"]

@@ -11,13 +11,15 @@ use reprise::extract::clients::http::ParkBook;
 use reprise::extract::clients::spotify::Spotify;
 use reprise::extract::{Artists, Freshness, Tracks};
 use reprise::mailbox::{Ledger, MailboxError, Message, Outgoing, Polled, Progress, Session, TopicPartition};
+use reprise::observe::Metrics;
+use reprise::observe::metrics::OutcomeLabel;
 use reprise::records::{
     ArtistProfile, ArtistRef, Envelope, SearchRequest, TopTrack, Topic, Version, now_micros, parse, partition_of,
 };
 use reprise::stage::{Ending, Port, Processed, Processor, StageError, StepContext};
 use reprise::store::*;
 use reprise::supervision::Pulse;
-use spotify_fake::{Fake, Habits};
+use spotify_fake::{Fake, Habits, quick};
 
 const PARTITIONS: i32 = 6;
 
@@ -317,4 +319,23 @@ async fn tracks_that_cannot_be_read_and_ids_that_are_refused_do_not_hold_up_the_
     let processed =
         step(&mut artists(fake.client(ParkBook::in_memory()), Some(HashMap::new())), no_heads(), &batch).await.unwrap();
     assert_eq!(outcomes(&processed), ["dead", "dead", "emitted"]);
+}
+
+#[tokio::test]
+async fn fields_out_of_range_become_null_and_are_counted_at_the_stage_that_met_them() {
+    let page = r#"{"tracks": {"items": [{"id": "t1", "name": "Day", "duration_ms": 46800000, "popularity": 900,
+                   "artists": [{"id": "a1", "name": "A"}]}], "next": null, "total": 1}}"#;
+    let profile = r#"{"id": "a1", "name": "A", "popularity": -5}"#;
+    let batch = r#"{"artists": [{"id": "a1", "name": "A", "popularity": -5}]}"#;
+    let answers = vec![(200, page, None), (200, profile, None), (200, batch, None)];
+    let fake = Fake::start(Habits { first_answers: answers, ..Habits::default() }).await;
+    let (metrics, pulse) = (Metrics::new(), Pulse::new());
+    let client = fake.counting_client(ParkBook::in_memory(), quick(), metrics.clone());
+    let found = client.search("day", None, 0, 10, &pulse).await.unwrap().page;
+    assert_eq!((found.tracks[0].duration_ms, found.tracks[0].popularity), (None, None));
+    assert_eq!(client.artist("a1", &pulse).await.unwrap().popularity, None);
+    let both = client.artists(&["a1".to_owned()], &pulse).await.unwrap().unwrap();
+    assert_eq!(both["a1"].as_ref().map(|profile| profile.popularity), Some(None));
+    let nulled = |stage| metrics.records.get_or_create(&OutcomeLabel::new(stage, "nulled_field")).get();
+    assert_eq!((nulled("tracks"), nulled("artists")), (2, 2));
 }

@@ -33,6 +33,9 @@ pub(super) struct ReplayArgs {
     /// Build the database anew from music_transformed alone: beside the live one, which it then replaces
     #[arg(long)]
     rebuild: bool,
+    /// Rebuild even if the database has something that music_transformed has not: it is lost then
+    #[arg(long, requires = "rebuild")]
+    accept_loss: bool,
     /// At most so many records a second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
@@ -66,6 +69,7 @@ pub(super) fn run(args: &ReplayArgs, json: bool, config: &Config) -> anyhow::Res
         batch_max: config.load.batch_max,
         rate: args.rate,
         restart: args.restart,
+        accept_loss: args.accept_loss,
     };
     let started = Instant::now();
     let mut progress = Progress::new("replayed", "offsets", 0);

@@ -14,8 +14,8 @@ use crate::service::open_mailbox;
 /// What is safe, and what is not, once `music_transformed` has lost something.
 const AFTER_LOST_ROWS: &str = "\
 Next: `reprise replay --restart` makes again what music_transformed has lost, as far as the raw topics still hold what it was
-made from: they keep seven days. Do NOT run `reprise replay --rebuild`: of what is older only the database is left, and a rebuild
-would take it out of there as well.";
+made from: they keep seven days. Of what is older only the database is left; `reprise replay --rebuild` would take it out of there
+as well, and refuses to.";
 
 /// Arguments of `topics`.
 #[derive(Debug, Args)]

@@ -145,7 +145,8 @@ impl ClipFinder {
         let clip = self.any_clip(&track, pulse).await?;
         let artist_id = track.primary_artist().map(|artist| artist.id.clone()).unwrap_or_default();
         let mut body = AudioFeatures { song_id: track.id, artist_id, clip };
-        body.validate().map_err(|error| Trouble::GiveUp(DeadReason::from(&error)))?;
+        let nulled = body.validate().map_err(|error| Trouble::GiveUp(DeadReason::from(&error)))?;
+        self.metrics.nulled("audio", &nulled);
         Ok(Envelope::new(now_micros(), run_id, body))
     }
 

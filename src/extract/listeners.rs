@@ -130,7 +130,8 @@ impl Inquiry {
             }
         };
         let mut body = ListenerFigures { artist_id, subject };
-        body.validate().map_err(|error| Trouble::GiveUp(DeadReason::from(&error)))?;
+        let nulled = body.validate().map_err(|error| Trouble::GiveUp(DeadReason::from(&error)))?;
+        self.metrics.nulled("listeners", &nulled);
         Ok(Envelope::new(now_micros(), run_id, body))
     }
 

@@ -167,7 +167,13 @@ mod tests {
     }
 
     fn page(ids: &[u32], has_next: bool, total: i64) -> SearchPage {
-        SearchPage { tracks: ids.iter().map(|id| track(*id)).collect(), rows: ids.len(), has_next, total: Some(total) }
+        SearchPage {
+            tracks: ids.iter().map(|id| track(*id)).collect(),
+            nulled: Vec::new(),
+            rows: ids.len(),
+            has_next,
+            total: Some(total),
+        }
     }
 
     #[test]

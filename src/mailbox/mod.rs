@@ -274,6 +274,12 @@ pub trait Mailbox: Send + Sync + fmt::Debug {
     /// `kafka` or `embedded`, with its address.
     fn describe(&self) -> String;
 
+    /// Tells these topics from others that have stood, or will stand, in the same place: offsets of one mean nothing in the other.
+    /// `None` where that cannot be told.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// Creates missing topics with `partitions` partitions and their retention, and reports what exists otherwise than wanted.
     ///
     /// # Errors

@@ -180,6 +180,15 @@ impl Metrics {
         self.api_requests.get_or_create(&ApiLabel::new(api, told)).inc();
     }
 
+    /// Counts optional fields that were out of range and became NULL, at the stage that met them first.
+    pub fn nulled(&self, stage: &str, fields: &[&str]) {
+        if !fields.is_empty() {
+            let count = u64::try_from(fields.len()).unwrap_or(0);
+            self.records.get_or_create(&OutcomeLabel::new(stage, "nulled_field")).inc_by(count);
+            slog_scope::debug!("Optional fields were out of range and became NULL."; "stage" => stage, "fields" => fields.join(", "));
+        }
+    }
+
     /// A stage starts: its series are there from now on, so that one that never finishes a message stands at zero instead of
     /// being unknown. Alerts compare with it.
     pub fn stage_starts(&self, stage: &str) {

@@ -124,4 +124,6 @@ pub struct Means {
     pub rate: Option<u32>,
     /// Begin again, whatever an interrupted replay has done.
     pub restart: bool,
+    /// Rebuild even where the database knows what `music_transformed` does not.
+    pub accept_loss: bool,
 }

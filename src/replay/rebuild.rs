@@ -1,6 +1,6 @@
 //! The rebuild: a loader of its own into an empty database, see the module above.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::apply::patiently;
@@ -12,10 +12,12 @@ use crate::load::change_of;
 use crate::mailbox::{Ledger, Message, TopicPartition};
 use crate::records::{DeadReason, Topic};
 use crate::stage::step::bury;
-use crate::store::{Advance, Applied, Change, Claim, Store, StoreError};
+use crate::store::{Advance, Applied, Change, Claim, Observation, Store, StoreError};
 
 /// Messages read at a time.
 const READ: usize = 2_000;
+/// What is missing is looked at so many at a time.
+const LACKING_MAX: usize = 10_000;
 
 /// Makes the database a function of `music_transformed` alone.
 ///
@@ -32,7 +34,17 @@ pub fn rebuild(means: &Means, listener: Listener<'_>) -> Result<Report, ReplayEr
         return Err(ReplayError::Refused(problem.to_owned()));
     }
     let target = if live { beside(means, listener)? } else { Arc::clone(&means.store) };
-    let report = fill(means, &target, spans, listener)?;
+    let mut filling = Filling { means, target: &*target, pace: Pace::new(means.rate), report: Report::default() };
+    filling.report.topics.insert(Topic::MusicTransformed.default_name().to_owned(), Counts::default());
+    let places = filling.claim(&spans, listener)?;
+    let done = spans.iter().map(|span| reached(span, &places).min(span.end) - span.next).sum::<i64>();
+    let offsets = spans.iter().map(Span::left).sum();
+    listener(Event::Planned { offsets, done: u64::try_from(done).unwrap_or(0) });
+    filling.fill(spans, &places, listener)?;
+    if live && !means.accept_loss {
+        filling.lose_nothing(&whole, listener)?;
+    }
+    let Filling { report, .. } = filling;
     if live {
         drop(target);
         listener(Event::Note("the rebuilt rows take the place of the old ones"));
@@ -57,23 +69,11 @@ fn beside(means: &Means, listener: Listener<'_>) -> Result<Arc<dyn Store>, Repla
     Ok(target)
 }
 
-fn fill(means: &Means, target: &Arc<dyn Store>, spans: Vec<Span>, listener: Listener<'_>) -> Result<Report, ReplayError> {
-    let partitions: Vec<TopicPartition> = spans.iter().map(Span::at).collect();
-    let claims = patiently(listener, || target.claim(&partitions))?;
-    let places: BTreeMap<TopicPartition, Claim> = claims.into_iter().map(|claim| (claim.at, claim)).collect();
-    let reached = |span: &Span| places.get(&span.at()).and_then(|claim| claim.next_offset).unwrap_or(span.next);
-    let done: i64 = spans.iter().map(|span| reached(span).min(span.end) - span.next).sum();
-    let (offsets, done) = (spans.iter().map(Span::left).sum(), u64::try_from(done).unwrap_or(0));
-    listener(Event::Planned { offsets, done });
-    let mut filling = Filling { means, target: &**target, pace: Pace::new(means.rate), report: Report::default() };
-    for span in spans {
-        if let Some(claim) = places.get(&span.at()) {
-            filling.span(span, *claim, listener)?;
-        }
-    }
-    let Filling { mut report, .. } = filling;
-    report.topics.entry(Topic::MusicTransformed.default_name().to_owned()).or_insert_with(Counts::default);
-    Ok(report)
+/// Where each partition of the target stands.
+type Places = BTreeMap<TopicPartition, Claim>;
+
+fn reached(span: &Span, places: &Places) -> i64 {
+    places.get(&span.at()).and_then(|claim| claim.next_offset).unwrap_or(span.next)
 }
 
 struct Filling<'m> {
@@ -84,6 +84,42 @@ struct Filling<'m> {
 }
 
 impl Filling<'_> {
+    fn claim(&self, spans: &[Span], listener: Listener<'_>) -> Result<Places, ReplayError> {
+        let partitions: Vec<TopicPartition> = spans.iter().map(Span::at).collect();
+        let claims = patiently(listener, || self.target.claim(&partitions))?;
+        Ok(claims.into_iter().map(|claim| (claim.at, claim)).collect())
+    }
+
+    fn fill(&mut self, spans: Vec<Span>, places: &Places, listener: Listener<'_>) -> Result<(), ReplayError> {
+        for span in spans {
+            if let Some(claim) = places.get(&span.at()) {
+                self.span(span, *claim, listener)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses where the live database was told what the target was not. What a service at work has loaded meanwhile is told
+    /// first.
+    fn lose_nothing(&mut self, whole: &Request, listener: Listener<'_>) -> Result<(), ReplayError> {
+        let live = &self.means.store;
+        loop {
+            let lacking = patiently(listener, || live.lacking_beside(LACKING_MAX))?;
+            if lacking.is_empty() {
+                return Ok(());
+            }
+            // Whatever was loaded until now stands before the present ends.
+            let spans = plan::make(&*self.means.mailbox, whole)?;
+            let places = self.claim(&spans, listener)?;
+            self.fill(spans, &places, listener)?;
+            let still: BTreeSet<Observation> = patiently(listener, || live.lacking_beside(LACKING_MAX))?.into_iter().collect();
+            let lost: Vec<&Observation> = lacking.iter().filter(|observation| still.contains(observation)).collect();
+            if let Some(example) = lost.first() {
+                return Err(refusal(lost.len(), example));
+            }
+        }
+    }
+
     fn span(&mut self, span: Span, mut claim: Claim, listener: Listener<'_>) -> Result<(), ReplayError> {
         let mut next = claim.next_offset.unwrap_or(span.next).max(span.next);
         while next < span.end {
@@ -175,4 +211,14 @@ impl Filling<'_> {
         }
         self.report.rows_changed += applied.rows_changed();
     }
+}
+
+fn refusal(lost: usize, example: &Observation) -> ReplayError {
+    let count = if lost < LACKING_MAX { lost.to_string() } else { format!("{LACKING_MAX} or more") };
+    let Observation { table, key, source, .. } = example;
+    ReplayError::Refused(format!(
+        "a rebuild would lose {count} observations that the database has and music_transformed has not, such as what source \
+         {source} said about {key} in {table}. The database was not changed. `reprise replay` puts back what the raw topics still \
+         hold; --accept-loss rebuilds all the same"
+    ))
 }

@@ -23,7 +23,8 @@ const READ: usize = 2_000;
 /// See [`ReplayError`]. What was done stays done, and the same replay goes on from there.
 pub fn replay(means: &Means, request: &Request, listener: Listener<'_>) -> Result<Report, ReplayError> {
     // What the replay depends on: the same words against another database are another replay.
-    let words = format!("{} | {} | {}", request.words, means.mailbox.describe(), means.store.describe());
+    let identity = means.mailbox.identity().unwrap_or_default();
+    let words = format!("{} | {} {identity} | {}", request.words, means.mailbox.describe(), means.store.describe());
     let mut shelf = Shelf::of(&means.data_dir, &words);
     if means.restart {
         shelf.clear()?;

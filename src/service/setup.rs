@@ -51,6 +51,15 @@ fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Attempt
         Err(StoreError::Unavailable(detail)) => return Attempt::Away(format!("database: {detail}")),
         Err(error) => return Attempt::Refused(format!("database {}: {error}", store.describe())),
     }
+    if let Some(identity) = mailbox.identity() {
+        match store.recognise(&identity) {
+            Ok(false) => {}
+            Ok(true) => slog_scope::warn!("The database was filled from another mailbox: this one is read from its beginning.";
+                "database" => store.describe(), "mailbox" => mailbox.describe()),
+            Err(StoreError::Unavailable(detail)) => return Attempt::Away(format!("database: {detail}")),
+            Err(error) => return Attempt::Refused(format!("database {}: {error}", store.describe())),
+        }
+    }
     match mailbox.create_topics(partitions) {
         Ok(reports) => {
             for report in reports.iter().filter(|report| !report.warnings.is_empty()) {

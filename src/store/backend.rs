@@ -11,8 +11,8 @@ use super::relations::{Relation, Value};
 use super::statement::Statement;
 use super::watch::{Deed, Watch, migrated};
 use super::{
-    Advance, Applied, Change, Claim, Finding, Known, KnownKey, MigrationReport, Store, StoreError, Summary, TABLES, check,
-    digest, known, merge, progress, relations, summary,
+    Advance, Applied, Change, Claim, Finding, Known, KnownKey, MigrationReport, Observation, Store, StoreError, Summary,
+    TABLES, check, digest, known, merge, progress, relations, summary,
 };
 use crate::mailbox::{Ledger, TopicPartition};
 
@@ -36,6 +36,9 @@ pub(super) trait Backend: fmt::Debug + Send + Sync {
 
     /// As [`Store::beside`].
     fn beside(&self) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// As [`Store::lacking_beside`].
+    fn lacking_beside(&self, limit: usize) -> Result<Vec<Observation>, StoreError>;
 
     /// As [`Store::adopt`].
     fn adopt(&self) -> Result<(), StoreError>;
@@ -91,6 +94,10 @@ impl<B: Backend> Store for BackendStore<B> {
         Ok(report)
     }
 
+    fn recognise(&self, identity: &str) -> Result<bool, StoreError> {
+        self.writing("recognition", |backend| keep(|work| backend.write_through(work), |db| progress::recognise(db, identity)))
+    }
+
     fn claim(&self, partitions: &[TopicPartition]) -> Result<Vec<Claim>, StoreError> {
         self.writing("claim", |backend| keep(|work| backend.write_through(work), |db| progress::claim(db, partitions)))
     }
@@ -144,6 +151,10 @@ impl<B: Backend> Store for BackendStore<B> {
 
     fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {
         self.backend.beside()
+    }
+
+    fn lacking_beside(&self, limit: usize) -> Result<Vec<Observation>, StoreError> {
+        self.backend.lacking_beside(limit)
     }
 
     fn adopt(&self) -> Result<(), StoreError> {

@@ -6,8 +6,8 @@
 
 use super::database::{Database, Dialect};
 use super::errors::Failure;
-use super::progress;
 use super::statement::Statement;
+use super::{Observation, merge, progress};
 
 /// Everything that is rebuilt, parents before children.
 const REBUILT: [&str; 8] =
@@ -33,6 +33,25 @@ pub(super) fn adopt(db: &mut dyn Database, schema: &str) -> Result<(), Failure> 
         db.rows(Statement::new(text))?;
     }
     Ok(())
+}
+
+/// What is here and was observed later than what is in `schema`, in the order of the keys, at most `limit`.
+pub(super) fn lacking(db: &mut dyn Database, schema: &str, limit: usize) -> Result<Vec<Observation>, Failure> {
+    let mut lacking = Vec::new();
+    for (table, key, source, [observed_at, tiebreak]) in merge::observations() {
+        let left = limit - lacking.len();
+        let text = format!(
+            "SELECT here.{key}, here.{observed_at}, here.{tiebreak} FROM {table} here \
+             LEFT JOIN {schema}.{table} there ON there.{key} = here.{key} \
+             WHERE here.{observed_at} IS NOT NULL AND (there.{observed_at} IS NULL \
+             OR (here.{observed_at}, here.{tiebreak}) > (there.{observed_at}, there.{tiebreak})) ORDER BY here.{key} LIMIT {left}"
+        );
+        lacking.extend(db.rows(Statement::new(text))?.iter().map(|row| {
+            let (observed_at, tiebreak) = (row.count(1), row.count(2));
+            Observation { table, key: row.key(0), source, observed_at, tiebreak }
+        }));
+    }
+    Ok(lacking)
 }
 
 fn empty(db: &mut dyn Database) -> Result<(), Failure> {

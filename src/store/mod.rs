@@ -181,6 +181,21 @@ pub struct Finding {
     pub information: bool,
 }
 
+/// What a source said about a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Observation {
+    /// Table.
+    pub table: &'static str,
+    /// Its primary key.
+    pub key: String,
+    /// The source: `track`, `profile`, `lastfm` or `audio`.
+    pub source: &'static str,
+    /// When the source was asked: microseconds since the Unix epoch.
+    pub observed_at: i64,
+    /// Tells observations of the same moment apart.
+    pub tiebreak: i64,
+}
+
 /// The database behind the loader and the operator's commands. All calls block.
 pub trait Store: Send + Sync + fmt::Debug {
     /// `sqlite:PATH` or `postgres://host/database`, without secrets.
@@ -191,6 +206,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`StoreError`].
     fn migrate(&self) -> Result<MigrationReport, StoreError>;
+
+    /// Notes that the loader's offsets are those of this mailbox, see [`crate::mailbox::Mailbox::identity`]. Answers `true` if they were of
+    /// another one: then they are forgotten, and the loader begins anew. To be called before anything is claimed.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn recognise(&self, identity: &str) -> Result<bool, StoreError> {
+        let _ = identity;
+        Ok(false)
+    }
 
     /// Takes over partitions: raises their epochs and says where to read on.
     ///
@@ -267,6 +292,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// See [`StoreError`].
     fn beside(&self) -> Result<Arc<dyn Store>, StoreError> {
         Err(StoreError::Setup(format!("{}: nothing can be built beside it", self.describe())))
+    }
+
+    /// What this database was told and the one beside it was not, by key, at most `limit`: a rebuild would lose it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn lacking_beside(&self, limit: usize) -> Result<Vec<Observation>, StoreError> {
+        let _ = limit;
+        Err(StoreError::Setup(format!("{}: nothing was built beside it", self.describe())))
     }
 
     /// Puts the rows and the loader's progress of the database beside in the place of this one's, in one transaction. The

@@ -18,7 +18,7 @@ use super::database::Database;
 use super::errors::{Failure, classify_text};
 use super::options::{StoreOptions, bounded, public_url, secrets, without_secrets};
 use super::statement::Statement;
-use super::{MigrationReport, Store, StoreError, beside, migrations};
+use super::{MigrationReport, Observation, Store, StoreError, beside, migrations};
 
 /// How often a batch is tried before the caller is told of a conflict. The second try has no other loader beside it, so that
 /// more is only needed against writers of another kind.
@@ -206,6 +206,20 @@ impl Backend for Postgres {
         let schema = self.schema_beside()?;
         self.batch(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
         Ok(Arc::new(open_in(&self.options, Some(schema))))
+    }
+
+    fn lacking_beside(&self, limit: usize) -> Result<Vec<Observation>, StoreError> {
+        let schema = self.schema_beside()?;
+        let mut connection = self.connection()?;
+        connection
+            .build_transaction()
+            .read_only()
+            .repeatable_read()
+            .run(|connection| {
+                connection.batch_execute("SET LOCAL statement_timeout = 0")?;
+                beside::lacking(connection, &schema, limit)
+            })
+            .map_err(|failure| self.failed(failure))
     }
 
     fn adopt(&self) -> Result<(), StoreError> {

@@ -28,6 +28,29 @@ pub(super) fn claim(db: &mut dyn Database, partitions: &[TopicPartition]) -> Res
     Ok(claims)
 }
 
+/// Notes which mailbox the offsets are of. Answers whether they were of another one: then every partition begins anew, with an
+/// empty ledger. Reading again what is known changes no row, because each has its version.
+pub(super) fn recognise(db: &mut dyn Database, identity: &str) -> Result<bool, Failure> {
+    let lock = db.dialect().for_update();
+    let rows = db.rows(Statement::new(format!("SELECT identity FROM mailbox_identity{lock}")))?;
+    match rows.first().and_then(|row| row.text(0)) {
+        Some(known) if known == identity => Ok(false),
+        Some(_) => {
+            db.execute(Statement::new("UPDATE mailbox_identity SET identity = ?").text(identity))?;
+            db.execute(Statement::new(
+                "UPDATE loader_progress SET next_offset = NULL, epoch = epoch + 1, consumed = 0, emitted = 0, superseded = 0, \
+                 dead_lettered = 0, produced = 0, updated_at = CURRENT_TIMESTAMP",
+            ))?;
+            Ok(true)
+        }
+        // A database from before this was noted: its offsets are taken for those of the mailbox it is used with.
+        None => {
+            let text = "INSERT INTO mailbox_identity (one, identity) VALUES (1, ?) ON CONFLICT (one) DO NOTHING";
+            db.execute(Statement::new(text).text(identity)).map(|_| Ok(false))?
+        }
+    }
+}
+
 /// Refuses an advance whose claim was overtaken or whose offsets do not join on.
 pub(super) fn check(db: &mut dyn Database, advances: &[Advance]) -> Result<(), Failure> {
     let mut sorted: Vec<&Advance> = advances.iter().collect();

@@ -18,7 +18,7 @@ use super::database::Database;
 use super::errors::{Failure, classify_text};
 use super::options::StoreOptions;
 use super::statement::Statement;
-use super::{MigrationReport, Store, StoreError, beside, migrations};
+use super::{MigrationReport, Observation, Store, StoreError, beside, migrations};
 
 /// What the rebuilt file is called while it is attached.
 const BESIDE: &str = "rebuilt";
@@ -68,6 +68,20 @@ pub(super) fn open(path: PathBuf, options: &StoreOptions) -> Result<impl Store +
 }
 
 impl Sqlite {
+    /// A connection that has the rebuilt file attached.
+    fn attached(&self) -> Result<SqliteConnection, StoreError> {
+        // A connection of its own: an attached file must not stay behind in the pool.
+        let mut connection = SqliteConnection::establish(&self.path.to_string_lossy())
+            .map_err(|error| classify_text(&error.to_string(), format!("{}: {error}", self.place)))?;
+        let failed = |failure: Failure| failure.into_store_error(&self.place);
+        let settings = Settings { busy_timeout: self.options.lock_timeout };
+        settings.on_acquire(&mut connection).map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.place)))?;
+        let attach = format!("ATTACH DATABASE ? AS {BESIDE}");
+        let attach = Statement::new(attach).text(self.path_beside("").to_string_lossy());
+        Database::execute(&mut connection, attach).map_err(|error| failed(error.into()))?;
+        Ok(connection)
+    }
+
     /// The file that a rebuild fills.
     fn path_beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.as_os_str().to_owned();
@@ -113,17 +127,14 @@ impl Backend for Sqlite {
         Ok(Arc::new(open(self.path_beside(""), &self.options)?))
     }
 
-    fn adopt(&self) -> Result<(), StoreError> {
-        // A connection of its own: an attached file must not stay behind in the pool.
-        let mut connection = SqliteConnection::establish(&self.path.to_string_lossy())
-            .map_err(|error| classify_text(&error.to_string(), format!("{}: {error}", self.place)))?;
+    fn lacking_beside(&self, limit: usize) -> Result<Vec<Observation>, StoreError> {
         let failed = |failure: Failure| failure.into_store_error(&self.place);
-        let settings = Settings { busy_timeout: self.options.lock_timeout };
-        settings.on_acquire(&mut connection).map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.place)))?;
-        let attach = format!("ATTACH DATABASE ? AS {BESIDE}");
-        let attach = Statement::new(attach).text(self.path_beside("").to_string_lossy());
-        Database::execute(&mut connection, attach).map_err(|error| failed(error.into()))?;
-        connection.immediate_transaction(|connection| beside::adopt(connection, BESIDE)).map_err(failed)
+        self.attached()?.transaction(|connection| beside::lacking(connection, BESIDE, limit)).map_err(failed)
+    }
+
+    fn adopt(&self) -> Result<(), StoreError> {
+        let failed = |failure: Failure| failure.into_store_error(&self.place);
+        self.attached()?.immediate_transaction(|connection| beside::adopt(connection, BESIDE)).map_err(failed)
     }
 
     fn discard_beside(&self) -> Result<(), StoreError> {

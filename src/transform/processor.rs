@@ -7,7 +7,6 @@ use futures::future::LocalBoxFuture;
 use super::rows::{Judge, Raw, rows_of};
 use crate::mailbox::{Message, Outgoing, TopicPartition};
 use crate::observe::Metrics;
-use crate::observe::metrics::OutcomeLabel;
 use crate::records::{DeadReason, Envelope, TRANSFORM_REVISION, Topic, Transformed, Version};
 use crate::stage::{Ending, Processed, Processor, StageError, StepContext, Subscription};
 
@@ -39,21 +38,13 @@ impl Transformer {
         for (message, raw) in batch.iter().zip(parsed) {
             endings.push(match raw {
                 Ok(raw) => {
-                    self.count_nulled(&raw);
+                    self.metrics.nulled("transform", &raw.nulled);
                     emit_newer(&mut heads, output_of(message), raw, context.run_id)?
                 }
                 Err(error) => Ending::Dead(DeadReason::from(&error)),
             });
         }
         Ok(Processed::all(endings))
-    }
-
-    fn count_nulled(&self, raw: &Raw) {
-        if !raw.nulled.is_empty() {
-            let count = u64::try_from(raw.nulled.len()).unwrap_or(0);
-            self.metrics.records.get_or_create(&OutcomeLabel::new("transform", "nulled_field")).inc_by(count);
-            slog_scope::debug!("Optional fields were out of range and became NULL."; "fields" => raw.nulled.join(", "));
-        }
     }
 }
 

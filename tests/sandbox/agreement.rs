@@ -37,7 +37,8 @@ fn base(path: &str) -> Url {
 
 /// The track as the extractor gets it; `None` for those that Spotify hides from this market.
 fn as_searched(token: &str, track: &Track) -> Option<TopTrack> {
-    let mut found = parse_track(&ask(&USUAL, &spotify_request(token, &format!("/tracks/{}?market=US", track.id))).value())?;
+    let mut found =
+        parse_track(&ask(&USUAL, &spotify_request(token, &format!("/tracks/{}?market=US", track.id))).value())?.record;
     found.id.clone_from(&track.id);
     Some(found)
 }

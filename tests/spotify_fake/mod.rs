@@ -84,7 +84,11 @@ impl Fake {
     }
 
     pub fn client_with(&self, book: ParkBook, options: HttpOptions) -> Spotify {
-        let http = Http::new(options, Metrics::new(), slog::Logger::root(slog::Discard, slog::o!()), book).expect("a client");
+        self.counting_client(book, options, Metrics::new())
+    }
+
+    pub fn counting_client(&self, book: ParkBook, options: HttpOptions, metrics: Metrics) -> Spotify {
+        let http = Http::new(options, metrics, slog::Logger::root(slog::Discard, slog::o!()), book).expect("a client");
         Spotify::new(&self.options(), &http).expect("usable options")
     }
 

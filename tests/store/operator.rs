@@ -136,9 +136,12 @@ fn migrating_twice_or_at_once_is_the_same_as_once() {
             let runs: Vec<_> = (0..4).map(|_| scope.spawn(|| place.open().migrate())).collect();
             runs.into_iter().map(|run| run.join().expect("no panic").expect("a report")).collect()
         });
-        assert_eq!(reports.iter().map(|report| report.applied.len()).sum::<usize>(), 1, "{}: {reports:?}", place.name);
+        let mut applied: Vec<&str> = reports.iter().flat_map(|report| &report.applied).map(String::as_str).collect();
+        let all = applied.len();
+        applied.dedup();
+        assert!(applied.len() == all && all > 1, "{}: {reports:?}", place.name);
         let again = place.open().migrate().expect("once more");
-        assert_eq!((again.applied.len(), again.present), (0, 1));
+        assert_eq!((again.applied.len(), again.present), (0, all));
     }
 }
 

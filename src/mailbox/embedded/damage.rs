@@ -1,7 +1,7 @@
 //! Finding damage when the log is opened, and on demand.
 //!
-//! **Guarantee.** A truncated file is found at every opening. After an unclean end (the write-ahead log was left behind) the
-//! structure of the file and the newest messages of each partition are checked before anything is read or appended.
+//! **Guarantee.** A truncated file is found at every opening. After an unclean end (the write-ahead log was left behind) that log,
+//! the structure of the file and the newest messages of each partition are checked before anything is read or appended.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Read;
@@ -12,7 +12,8 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{QueryableByName, sql_query, sql_types};
 
 use super::database::{Database, Fault, damaged};
-use super::{Shared, group, log, schema};
+use super::wal::Survey;
+use super::{Shared, exchange, group, log, schema};
 use crate::mailbox::MailboxError;
 use crate::records::TopicNames;
 
@@ -60,20 +61,31 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// An opened log.
+pub(super) struct Opened {
+    pub(super) presence: Presence,
+    pub(super) database: Database,
+    /// See [`schema::identity`].
+    pub(super) identity: i32,
+}
+
 /// Opens the log, making its tables if it is new, and looks for damage if there is reason to.
-pub(super) fn open_checked(
-    path: &Path,
-    names: &TopicNames,
-    max_bytes: Option<u64>,
-) -> Result<(Presence, Database), MailboxError> {
+pub(super) fn open_checked(path: &Path, names: &TopicNames, max_bytes: Option<u64>) -> Result<Opened, MailboxError> {
     let (presence, alone) = Presence::enter(path)?;
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let unclean = size(&beside(path, "-wal")) > 0;
-    if alone && !unclean {
-        is_whole(path)?;
+    if alone {
+        if let Some(repaired) = exchange::finish(path)? {
+            slog_scope::warn!("A repair of the mailbox that was cut short is complete now.";
+                "kept" => repaired.kept, "lost" => repaired.lost.join("; "), "damaged" => %repaired.damaged_copy.display());
+        }
+        // Before SQLite sees it: it takes damage for the end of the log, and removes what is behind it.
+        is_taken_up(path)?;
+        if !unclean {
+            is_whole(path)?;
+        }
     }
     let mut database = Database::open(path, max_bytes)?;
-    database.run(schema::prepare)?;
+    let identity = database.run(schema::prepare)?;
     if alone && unclean {
         if size(path) <= CHECK_WHOLE_UP_TO_BYTES {
             database.run(|connection| structure(connection, path, "quick_check"))?;
@@ -81,7 +93,29 @@ pub(super) fn open_checked(
         database.read(|connection| newest(connection, path, names))?;
     }
     presence.share()?;
-    Ok((presence, database))
+    Ok(Opened { presence, database, identity })
+}
+
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// Refuses a write-ahead log of which something committed would not be taken up.
+fn is_taken_up(path: &Path) -> Result<(), MailboxError> {
+    let log = beside(path, "-wal");
+    let survey =
+        Survey::of(path).map_err(|error| MailboxError::Unavailable(format!("{}: cannot be read: {error}", log.display())))?;
+    let Survey { recovered, committed, .. } = survey;
+    if survey.lost() > 0 {
+        let finding =
+            format!("its write-ahead log {} can be read up to page {recovered} of the {committed} written", log.display());
+        return Err(damaged(path, &finding));
+    }
+    // A file has its first page before anything is written to the log.
+    if committed > 0 && size(path) == 0 {
+        return Err(damaged(path, &format!("it is gone, and its write-ahead log {} is not", log.display())));
+    }
+    Ok(())
 }
 
 /// Checks everything: structure, indexes, every message, every offset.
@@ -106,7 +140,7 @@ pub(super) fn verify(shared: &Shared, database: &mut Database) -> Result<(), Mai
 
 /// Compares the size of the file with what its header says.
 fn is_whole(path: &Path) -> Result<(), MailboxError> {
-    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let size = size(path);
     if size == 0 {
         return Ok(());
     }

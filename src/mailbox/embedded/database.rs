@@ -183,7 +183,8 @@ pub(super) fn explain(path: &Path, error: &SqlError) -> MailboxError {
 pub(super) fn damaged(path: &Path, finding: &str) -> MailboxError {
     let file = path.display();
     MailboxError::Corrupt(format!(
-        "{file}: damaged: {finding}. Stop reprise and keep a copy of the file; then restore it from a backup, or run \
-         `reprise topics --repair`: what is readable is kept, what is lost is listed, and how to go on is said"
+        "{file}: damaged: {finding}. Stop reprise and keep a copy of the file and of {file}-wal and {file}-shm; then restore all \
+         that the backup has of the three, without the others, or run `reprise topics --repair`: what is readable is kept, what \
+         is lost is listed, and how to go on is said"
     ))
 }

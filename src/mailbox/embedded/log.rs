@@ -29,7 +29,27 @@ pub(super) struct Ends {
     pub(super) appended_at: i64,
 }
 
-type Row = (i64, Vec<u8>, Vec<u8>, i64, Option<i64>, Option<i64>, i64);
+/// What a message consists of, where it stands aside; [`MessageRow`] in Rust.
+pub(super) const MESSAGE: (
+    messages::offset,
+    messages::key,
+    messages::payload,
+    messages::appended_at,
+    messages::observed_at,
+    messages::tiebreak,
+    messages::checksum,
+) = (
+    messages::offset,
+    messages::key,
+    messages::payload,
+    messages::appended_at,
+    messages::observed_at,
+    messages::tiebreak,
+    messages::checksum,
+);
+
+/// Offset, key, payload, when it was appended, version (time, tiebreak), checksum.
+pub(super) type MessageRow = (i64, Vec<u8>, Vec<u8>, i64, Option<i64>, Option<i64>, i64);
 
 /// The ends of every log, by its number.
 pub(super) fn all_ends(connection: &mut SqliteConnection) -> Result<Vec<(i64, Ends)>, Fault> {
@@ -96,39 +116,23 @@ fn read(connection: &mut SqliteConnection, path: &Path, log: Log, from: i64, max
     Ok(found)
 }
 
-fn load(connection: &mut SqliteConnection, log: Log, from: i64, max: usize) -> Result<Vec<Row>, Fault> {
+fn load(connection: &mut SqliteConnection, log: Log, from: i64, max: usize) -> Result<Vec<MessageRow>, Fault> {
     Ok(messages::table
         .filter(messages::log.eq(log.id))
         .filter(messages::offset.ge(from))
         .order(messages::offset)
         .limit(i64::try_from(max).unwrap_or(i64::MAX))
-        .select((
-            messages::offset,
-            messages::key,
-            messages::payload,
-            messages::appended_at,
-            messages::observed_at,
-            messages::tiebreak,
-            messages::checksum,
-        ))
+        .select(MESSAGE)
         .load(connection)?)
 }
 
 /// The version of the last message under `key`.
 pub(super) fn head(connection: &mut SqliteConnection, path: &Path, log: Log, key: &str) -> Result<Option<Version>, Fault> {
-    let row: Option<Row> = messages::table
+    let row: Option<MessageRow> = messages::table
         .filter(messages::log.eq(log.id))
         .filter(messages::key.eq(key.as_bytes()))
         .order(messages::offset.desc())
-        .select((
-            messages::offset,
-            messages::key,
-            messages::payload,
-            messages::appended_at,
-            messages::observed_at,
-            messages::tiebreak,
-            messages::checksum,
-        ))
+        .select(MESSAGE)
         .first(connection)
         .optional()?;
     row.map_or(Ok(None), |row| checked(path, log, row).map(|message| message.version))
@@ -196,10 +200,11 @@ pub(super) fn advance(connection: &mut SqliteConnection, log: i64, ends: Ends) -
     Ok(())
 }
 
-fn checked(path: &Path, log: Log, row: Row) -> Result<Message, Fault> {
-    let (offset, key, payload, appended_at, observed_at, tiebreak, sum) = row;
+fn checked(path: &Path, log: Log, row: MessageRow) -> Result<Message, Fault> {
+    let sound = is_sound(log.id, &row);
+    let (offset, key, payload, appended_at, observed_at, tiebreak, _) = row;
     let version = observed_at.zip(tiebreak).map(|(observed_at, tiebreak)| Version { observed_at, tiebreak });
-    let key = (checksum(log.id, offset, &key, &payload, appended_at, version) == sum)
+    let key = sound
         .then(|| String::from_utf8(key).ok())
         .flatten()
         .ok_or_else(|| damaged(path, &format!("{} offset {offset} does not match its checksum", log.at)))?;
@@ -236,18 +241,11 @@ fn missing(connection: &mut SqliteConnection, path: &Path, log: Log, from: i64, 
     Err(damaged(path, &format!("{} has lost the messages from offset {reached} to {}", log.at, to - 1)).into())
 }
 
-/// Whether a stored message is what was appended.
-pub(super) fn is_sound(
-    log: i64,
-    offset: i64,
-    key: &[u8],
-    payload: &[u8],
-    appended_at: i64,
-    version: Option<(i64, i64)>,
-    sum: i64,
-) -> bool {
-    let version = version.map(|(observed_at, tiebreak)| Version { observed_at, tiebreak });
-    checksum(log, offset, key, payload, appended_at, version) == sum
+/// Whether a stored message is what was appended to `log`.
+pub(super) fn is_sound(log: i64, row: &MessageRow) -> bool {
+    let (offset, key, payload, appended_at, observed_at, tiebreak, sum) = row;
+    let version = observed_at.zip(*tiebreak).map(|(observed_at, tiebreak)| Version { observed_at, tiebreak });
+    checksum(log, *offset, key, payload, *appended_at, version) == *sum
 }
 
 fn checksum(log: i64, offset: i64, key: &[u8], payload: &[u8], appended_at: i64, version: Option<Version>) -> i64 {

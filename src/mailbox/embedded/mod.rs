@@ -8,6 +8,8 @@
 
 mod damage;
 mod database;
+mod ends;
+mod exchange;
 mod group;
 mod log;
 mod news;
@@ -17,6 +19,7 @@ mod schema;
 mod session;
 mod source;
 mod upkeep;
+mod wal;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,6 +57,7 @@ pub struct EmbeddedMailbox {
 /// What the mailbox and its sessions have in common.
 pub(in crate::mailbox) struct Shared {
     path: PathBuf,
+    identity: i32,
     max_bytes: Option<u64>,
     names: TopicNames,
     /// Writers of this process queue up here: fairer and quicker than SQLite's own waiting.
@@ -84,9 +88,10 @@ impl EmbeddedMailbox {
         std::fs::create_dir_all(&dir)
             .map_err(|error| MailboxError::Unavailable(format!("{}: cannot be made: {error}", dir.display())))?;
         let path = dir.join("mailbox.db");
-        let (presence, database) = damage::open_checked(&path, &names, max_bytes)?;
+        let damage::Opened { presence, database, identity } = damage::open_checked(&path, &names, max_bytes)?;
         let shared = Shared {
             path,
+            identity,
             max_bytes,
             names,
             writer: Mutex::default(),
@@ -175,6 +180,10 @@ impl Shared {
 impl Mailbox for EmbeddedMailbox {
     fn describe(&self) -> String {
         format!("embedded, {}", self.shared.path.display())
+    }
+
+    fn identity(&self) -> Option<String> {
+        Some(format!("embedded {:08x}", self.shared.identity))
     }
 
     fn create_topics(&self, partitions: i32) -> Result<Vec<TopicReport>, MailboxError> {

@@ -8,21 +8,25 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::damage::{Presence, beside};
 use super::database::Database;
 use super::log::{self, Ends, Log};
 use super::rescue::{self, Met};
 use super::schema::{self, holes, logs, messages, sessions, subscriptions};
-use super::{group, source};
+use super::wal::Survey;
+use super::{ends, exchange, group, source};
 use crate::mailbox::MailboxError;
 use crate::records::{Retention, TopicNames, now_micros};
 
 /// More messages than any partition has ever had.
 const MOST: i64 = 10_000_000_000;
+/// More messages than there are in a page of the file.
+const MESSAGES_IN_A_PAGE: i64 = 128;
 
-/// What [`repair`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What [`repair`] did. It is kept beside the damaged file too, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
     /// Messages kept.
     pub kept: u64,
@@ -34,7 +38,8 @@ pub struct Repaired {
     pub damaged_copy: PathBuf,
 }
 
-/// Writes the readable part of `<dir>/mailbox.db` to a new file and puts it in the old one's place.
+/// Writes the readable part of `<dir>/mailbox.db` to a new file and puts it in the old one's place. A repair that was killed on
+/// the way is brought to its end instead, and its own findings are answered.
 ///
 /// # Errors
 /// [`MailboxError::Unavailable`] while another process has it open; [`MailboxError::Corrupt`] when not even the list of
@@ -42,25 +47,29 @@ pub struct Repaired {
 pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> {
     let path = dir.join("mailbox.db");
     let file = path.display();
-    if !path.exists() {
-        return Err(MailboxError::Invalid(format!("{file}: there is no such file, so there is nothing to repair")));
+    if !dir.is_dir() {
+        return Err(nothing(&path));
     }
     let (_presence, alone) = Presence::enter(&path)?;
     if !alone {
         return Err(MailboxError::Unavailable(format!("{file}: in use by a running reprise: stop it before the repair")));
     }
-    let (copy, fresh) = (beside(&path, ".copy"), beside(&path, ".repaired"));
+    if let Some(report) = exchange::finish(&path)? {
+        return Ok(report);
+    }
+    if ![&path, &beside(&path, "-wal")].iter().any(|path| path.exists()) {
+        return Err(nothing(&path));
+    }
+    let (copy, fresh) = (beside(&path, ".copy"), beside(&path, ".fresh"));
     let clear = || {
-        let every = [&copy, &fresh].into_iter().flat_map(|path| PARTS.map(|part| beside(path, part)));
+        let every = [&copy, &fresh].into_iter().flat_map(|path| exchange::PARTS.map(|part| beside(path, part)));
         every.into_iter().try_for_each(|path| remove(&path))
     };
     clear()?;
-    let report = save(&path, &copy, &fresh, names).and_then(|report| {
-        // The write-ahead log belongs to the damaged file: applied to the new one it would damage that too.
-        for part in PARTS {
-            rename(&beside(&path, part), &beside(&report.damaged_copy, part))?;
-        }
-        rename(&fresh, &path)?;
+    let stamp = now_micros();
+    let report = save(&path, &copy, &fresh, names, stamp).and_then(|report| {
+        exchange::prepare(&path, &fresh, stamp, &report)?;
+        exchange::finish(&path)?;
         Ok(report)
     });
     // After a failure as well: what was half done would only fill the disk.
@@ -68,35 +77,59 @@ pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> 
     report.and_then(|report| cleared.map(|()| report))
 }
 
-/// What an SQLite database consists of, the file itself last.
-const PARTS: [&str; 3] = ["-wal", "-shm", ""];
+fn nothing(path: &Path) -> MailboxError {
+    MailboxError::Invalid(format!("{}: there is no such file, so there is nothing to repair", path.display()))
+}
 
 /// Writes what can be read of `path` to `fresh`, by way of `copy`.
-fn save(path: &Path, copy: &Path, fresh_path: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> {
+fn save(path: &Path, copy: &Path, fresh_path: &Path, names: &TopicNames, stamp: i64) -> Result<Repaired, MailboxError> {
     let mut fresh = Database::open(fresh_path, None)?;
     fresh.run(schema::prepare)?;
-    let (mut old, every) = source::open(path, copy, fresh_path, &mut fresh)
+    let survey = Survey::of(path)
+        .map_err(|error| MailboxError::Unavailable(format!("{}-wal: cannot be read: {error}", path.display())))?;
+    let (mut old, every) = source::open(path, copy, (fresh_path, &mut fresh), &survey)
         .and_then(|mut old| copy_logs(&mut old, &mut fresh, names).map(|every| (old, every)))
         .map_err(|error| match error {
             MailboxError::Corrupt(_) | MailboxError::Failed(_) => hopeless(path),
             other => other,
         })?;
-    let met = rescue::messages(&mut old, &mut fresh, &every)?;
-    let damaged_copy = beside(path, &format!(".damaged-{}", now_micros()));
+    // Where the list of partitions may be older than the messages, the ends are looked for a little beyond it.
+    let beyond = if survey.lost() > 0 { i64::try_from(survey.committed).unwrap_or(0) * MESSAGES_IN_A_PAGE } else { 0 };
+    ends::raise_to_listed(&mut old, &mut fresh, &every, beyond)?;
+    let met = rescue::messages(&mut old, &mut fresh, &every, beyond)?;
+    ends::raise_to_kept(&mut old, &mut fresh, path, &every)?;
+    let damaged_copy = exchange::damaged_copy(path, stamp);
     let mut report = Repaired { kept: met.kept, lost: Vec::new(), rows_lost: false, damaged_copy };
-    note_holes(&mut fresh, &every, &met, &mut report)?;
+    note_holes(&mut old, &mut fresh, &every, &met, &mut report)?;
     copy_groups(&mut old, &mut fresh, path, &every, &mut report)?;
+    if survey.lost() > 0 {
+        note_cut_log(&survey, &mut report);
+    } else if let Ok(Some(identity)) = old.run(schema::identity) {
+        // Where the end may be lost, offsets of this log may be given a second time: then it is another log to its readers.
+        fresh.run(|connection| schema::identify(connection, identity))?;
+    }
     Ok(report)
+}
+
+/// Says what cannot be told message by message: what stood last in the pages that are gone.
+fn note_cut_log(survey: &Survey, report: &mut Repaired) {
+    let (pages, lost) = (survey.stale_pages(), survey.lost());
+    if pages > 0 {
+        report.rows_lost = true;
+        report.lost.push(format!(
+            "{pages} pages of the write-ahead log ({lost} behind the damage): which messages, offsets of groups and ledgers stood \
+             there last cannot be told beyond what is listed above"
+        ));
+    }
 }
 
 fn hopeless(path: &Path) -> MailboxError {
     let file = path.display();
     MailboxError::Corrupt(format!(
         "{file}: cannot be repaired: not even its list of partitions can be read. Nothing was changed. Restore the file from a \
-         backup. Without one its messages are lost, but not what is in the database: `reprise export` and `reprise report` read \
-         it as before. To go on, keep both as they are and set another data_dir and database.url: a new log and a new database \
-         are filled together, by the queries of the configuration and `reprise search`. A new log beside the old database would \
-         not do, because the database remembers how far it had read the old one"
+         backup. Without one its messages are lost, but not what is in the database. To go on, move {file}, {file}-wal and \
+         {file}-shm away: the next start makes a new log, and the database stays and is filled further, by the queries of the \
+         configuration and `reprise search`"
     ))
 }
 
@@ -129,8 +162,19 @@ fn copy_logs(old: &mut Database, fresh: &mut Database, names: &TopicNames) -> Re
 }
 
 /// Notes what is missing, so that readers pass over it knowingly, and lists it.
-fn note_holes(fresh: &mut Database, every: &[Log], met: &Met, report: &mut Repaired) -> Result<(), MailboxError> {
+fn note_holes(
+    old: &mut Database,
+    fresh: &mut Database,
+    every: &[Log],
+    met: &Met,
+    report: &mut Repaired,
+) -> Result<(), MailboxError> {
+    // Of a compacted log nothing else tells what earlier repairs have given up.
+    let given_up: Vec<(i64, i64, i64)> = old
+        .run(|connection| Ok(holes::table.select((holes::log, holes::first, holes::last)).load(connection)?))
+        .unwrap_or_default();
     for log in every {
+        let given_up = given_up.iter().filter(|(of, ..)| *of == log.id).map(|(_, first, last)| (*first, *last));
         let gaps = fresh.write(|connection| {
             let ends = log::ends(connection, log.id)?;
             let found: Vec<i64> = messages::table
@@ -139,6 +183,7 @@ fn note_holes(fresh: &mut Database, every: &[Log], met: &Met, report: &mut Repai
                 .select(messages::offset)
                 .load(connection)?;
             let gaps = if is_compacted(log) { known_gaps(log, ends, &found, met) } else { all_gaps(ends, &found) };
+            let gaps = joined(gaps.into_iter().chain(given_up.filter(|gap| is_gap(*gap, ends, &found))).collect());
             for (first, last) in &gaps {
                 let row = (holes::log.eq(log.id), holes::first.eq(first), holes::last.eq(last));
                 diesel::insert_into(holes::table).values(row).execute(connection)?;
@@ -184,20 +229,32 @@ fn all_gaps(ends: Ends, found: &[i64]) -> Vec<(i64, i64)> {
     gaps
 }
 
+/// Whether this is a range between the ends with nothing `found` in it.
+fn is_gap((first, last): (i64, i64), ends: Ends, found: &[i64]) -> bool {
+    let next = found.partition_point(|offset| *offset < first);
+    ends.low <= first && first <= last && last < ends.high && found.get(next).is_none_or(|offset| *offset > last)
+}
+
+/// Ranges that overlap or touch are one.
+fn joined(mut gaps: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+    gaps.sort_unstable();
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for (first, last) in gaps {
+        match joined.last_mut() {
+            Some((_, end)) if first <= *end + 1 => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
 /// What compaction cannot have removed: what the index lists, what is there and unsound, and the last message of all.
 fn known_gaps(log: &Log, ends: Ends, found: &[i64], met: &Met) -> Vec<(i64, i64)> {
     let listed = met.lost.get(&log.id).into_iter().flatten().copied();
     let unsound = met.unsound.range((log.id, i64::MIN)..=(log.id, i64::MAX)).map(|(_, offset)| *offset);
     let offsets: BTreeSet<i64> = listed.chain(unsound).chain([ends.high - 1]).collect();
     let is_missing = |offset: &i64| (ends.low..ends.high).contains(offset) && found.binary_search(offset).is_err();
-    let mut gaps: Vec<(i64, i64)> = Vec::new();
-    for offset in offsets.into_iter().filter(is_missing) {
-        match gaps.last_mut() {
-            Some((_, last)) if *last + 1 == offset => *last = offset,
-            _ => gaps.push((offset, offset)),
-        }
-    }
-    gaps
+    offsets.into_iter().filter(is_missing).map(|offset| (offset, offset)).collect()
 }
 
 /// Offsets and ledgers that are sound. A group whose offset is lost reads that partition again from the beginning.
@@ -243,15 +300,6 @@ fn remove(path: &Path) -> Result<(), MailboxError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(MailboxError::Unavailable(format!("{}: cannot be removed: {error}", path.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), MailboxError> {
-    match std::fs::rename(from, to) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(MailboxError::Unavailable(format!("{}: cannot be renamed to {}: {error}", from.display(), to.display())))
         }
         _ => Ok(()),
     }

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::database::{Database, Fault};
-use super::log::{self, Log};
+use super::log::{self, Log, MESSAGE, MessageRow};
 use super::schema::{logs, messages};
 use crate::mailbox::MailboxError;
 
@@ -31,23 +31,23 @@ pub(super) struct Met {
     pub(super) blind: BTreeSet<i64>,
 }
 
-/// Position, log, offset and the rest of a message.
-type MessageRow = (i64, i64, i64, Vec<u8>, Vec<u8>, i64, Option<i64>, Option<i64>, i64);
+/// The log of a message, and the message.
+type Found = (i64, MessageRow);
 
-/// Copies the messages of `old` to `fresh`, which has its logs already.
-pub(super) fn messages(old: &mut Database, fresh: &mut Database, every: &[Log]) -> Result<Met, MailboxError> {
+/// Copies the messages of `old` to `fresh`, which has its logs already. There may be `beyond` more than these tell of.
+pub(super) fn messages(old: &mut Database, fresh: &mut Database, every: &[Log], beyond: i64) -> Result<Met, MailboxError> {
     let mut met = Met::default();
-    through_the_table(old, fresh, &mut met)?;
+    through_the_table(old, fresh, beyond, &mut met)?;
     for log in every {
         through_the_index(old, fresh, *log, &mut met)?;
     }
     Ok(met)
 }
 
-fn through_the_table(old: &mut Database, fresh: &mut Database, met: &mut Met) -> Result<(), MailboxError> {
+fn through_the_table(old: &mut Database, fresh: &mut Database, beyond: i64, met: &mut Met) -> Result<(), MailboxError> {
     // Positions are given in sequence, so no message stands beyond as many as were ever appended.
     let appended: Vec<i64> = fresh.read(|connection| Ok(logs::table.select(logs::high).load(connection)?))?;
-    let end = appended.iter().fold(0_i64, |sum, high| sum.saturating_add(*high)).saturating_add(1);
+    let end = appended.iter().fold(0_i64, |sum, high| sum.saturating_add(*high)).saturating_add(1 + beyond);
     let mut from = 1;
     while from < end {
         let to = end.min(from + CHUNK);
@@ -117,11 +117,7 @@ fn take_missing(
 }
 
 /// The rows at these positions that can be read; notes which cannot.
-fn singly(
-    connection: &mut SqliteConnection,
-    positions: impl Iterator<Item = i64>,
-    unread: &mut BTreeSet<i64>,
-) -> Vec<MessageRow> {
+fn singly(connection: &mut SqliteConnection, positions: impl Iterator<Item = i64>, unread: &mut BTreeSet<i64>) -> Vec<Found> {
     let mut rows = Vec::new();
     for position in positions {
         match load(connection, position, position.saturating_add(1)) {
@@ -134,19 +130,8 @@ fn singly(
 
 /// The rows from position `from` to before `to`. A single one is looked up and not searched for, so that the page behind it need
 /// not be sound.
-fn load(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<Vec<MessageRow>, Fault> {
-    let columns = (
-        messages::position,
-        messages::log,
-        messages::offset,
-        messages::key,
-        messages::payload,
-        messages::appended_at,
-        messages::observed_at,
-        messages::tiebreak,
-        messages::checksum,
-    );
-    let rows = messages::table.select(columns).order(messages::position).into_boxed();
+fn load(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<Vec<Found>, Fault> {
+    let rows = messages::table.select((messages::log, MESSAGE)).order(messages::position).into_boxed();
     let rows = if to - from == 1 {
         rows.filter(messages::position.eq(from))
     } else {
@@ -181,13 +166,14 @@ fn absent(connection: &mut SqliteConnection, log: Log, wanted: &[(i64, i64)]) ->
 }
 
 /// Inserts the rows that are sound; answers how many.
-fn keep(connection: &mut SqliteConnection, rows: Vec<MessageRow>, unsound: &mut BTreeSet<(i64, i64)>) -> Result<u64, Fault> {
+fn keep(connection: &mut SqliteConnection, rows: Vec<Found>, unsound: &mut BTreeSet<(i64, i64)>) -> Result<u64, Fault> {
     let mut kept = 0;
-    for (_, log, offset, key, payload, appended_at, observed_at, tiebreak, sum) in rows {
-        if !log::is_sound(log, offset, &key, &payload, appended_at, observed_at.zip(tiebreak), sum) {
-            unsound.insert((log, offset));
+    for (log, row) in rows {
+        if !log::is_sound(log, &row) {
+            unsound.insert((log, row.0));
             continue;
         }
+        let (offset, key, payload, appended_at, observed_at, tiebreak, sum) = row;
         let row = (
             messages::log.eq(log),
             messages::offset.eq(offset),

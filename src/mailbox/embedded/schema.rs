@@ -139,23 +139,39 @@ struct UserVersion {
     user_version: i32,
 }
 
-/// Makes the tables in an empty file; refuses a file of another layout.
-pub(super) fn prepare(connection: &mut SqliteConnection) -> Result<(), Fault> {
-    if layout(connection)? == LAYOUT {
-        return Ok(());
+#[derive(QueryableByName)]
+struct ApplicationId {
+    #[diesel(sql_type = sql_types::Integer)]
+    application_id: i32,
+}
+
+/// Makes the tables in an empty file, and gives it its number; refuses a file of another layout. Answers the number.
+pub(super) fn prepare(connection: &mut SqliteConnection) -> Result<i32, Fault> {
+    if let (LAYOUT, Some(identity)) = (layout(connection)?, identity(connection)?) {
+        return Ok(identity);
     }
-    connection.immediate_transaction(|connection| match layout(connection)? {
-        LAYOUT => Ok(()),
-        0 => {
-            for statement in TABLES.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
-                sql_query(statement).execute(connection)?;
+    connection.immediate_transaction(|connection| {
+        match layout(connection)? {
+            LAYOUT => {}
+            0 => {
+                for statement in TABLES.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+                    sql_query(statement).execute(connection)?;
+                }
+                sql_query(format!("PRAGMA user_version = {LAYOUT}")).execute(connection)?;
             }
-            sql_query(format!("PRAGMA user_version = {LAYOUT}")).execute(connection)?;
-            Ok(())
+            other => {
+                return Err(Fault::Mailbox(MailboxError::Invalid(format!(
+                    "the mailbox has layout {other}, this program knows layout {LAYOUT}: use the reprise that wrote it, or \
+                     another data_dir"
+                ))));
+            }
         }
-        other => Err(Fault::Mailbox(MailboxError::Invalid(format!(
-            "the mailbox has layout {other}, this program knows layout {LAYOUT}: use the reprise that wrote it, or another data_dir"
-        )))),
+        if let Some(identity) = identity(connection)? {
+            return Ok(identity);
+        }
+        let drawn = rand::random_range(1..=i32::MAX);
+        identify(connection, drawn)?;
+        Ok(drawn)
     })
 }
 
@@ -174,6 +190,17 @@ pub(super) struct Root {
 pub(super) fn tables(connection: &mut SqliteConnection) -> Result<Vec<Root>, Fault> {
     let query = "SELECT name, rootpage AS page, sql AS definition FROM sqlite_master ORDER BY rootpage";
     Ok(sql_query(query).load(connection)?)
+}
+
+/// The number that tells this log from every other, kept in the header of the file; `None` where it has none.
+pub(super) fn identity(connection: &mut SqliteConnection) -> Result<Option<i32>, Fault> {
+    let found = sql_query("PRAGMA application_id").get_result::<ApplicationId>(connection)?.application_id;
+    Ok((found != 0).then_some(found))
+}
+
+/// Gives the log its number.
+pub(super) fn identify(connection: &mut SqliteConnection, identity: i32) -> Result<(), Fault> {
+    Ok(connection.batch_execute(&format!("PRAGMA application_id = {identity}"))?)
 }
 
 /// Brings everything written until now from the write-ahead log into the file itself.

@@ -10,18 +10,30 @@ use std::path::Path;
 use super::damage::{Header, beside};
 use super::database::Database;
 use super::schema;
+use super::wal::Survey;
 use crate::mailbox::MailboxError;
 
 /// Where the header counts the pages.
 const PAGE_COUNT_AT: u64 = 28;
 
-/// Opens a copy of the damaged file at `path`, to read from. Where the first page is lost, that of `fresh` takes its place: it
-/// says where the tables are, which is the same in every file of this layout.
-pub(super) fn open(path: &Path, copy: &Path, fresh_path: &Path, fresh: &mut Database) -> Result<Database, MailboxError> {
+/// Opens a copy of the damaged file at `path`, to read from, with what its write-ahead log holds. Where the first page is lost,
+/// that of the `fresh` one takes its place: it says where the tables are, which is the same in every file of this layout.
+pub(super) fn open(
+    path: &Path,
+    copy: &Path,
+    (fresh_path, fresh): (&Path, &mut Database),
+    survey: &Survey,
+) -> Result<Database, MailboxError> {
     let refused = |error: io::Error| {
         MailboxError::Unavailable(format!("{}: cannot be copied to {}: {error}", path.display(), copy.display()))
     };
-    let renew = || ["-wal", ""].iter().try_for_each(|part| copy_file(&beside(path, part), &beside(copy, part)));
+    // SQLite would end at the first damaged frame: it is given what a checkpoint would have made of all of them.
+    let renew = || {
+        ["-wal", "-shm"].iter().try_for_each(|part| remove_file(&beside(copy, part)))?;
+        File::create(copy)?;
+        copy_file(path, copy)?;
+        survey.apply(path, copy)
+    };
     renew().map_err(refused)?;
     let tables = fresh.run(schema::tables)?;
     fit(copy, None).map_err(refused)?;
@@ -31,14 +43,14 @@ pub(super) fn open(path: &Path, copy: &Path, fresh_path: &Path, fresh: &mut Data
         _ => {}
     }
     // A file that has no layout yet has nothing that could be misread.
-    let layout = Header::read(path).map_err(refused)?.map_or(0, |header| header.layout);
+    let layout = Header::read(copy).map_err(refused)?.map_or(0, |header| header.layout);
     if ![0, schema::LAYOUT].contains(&layout) {
         let (file, known) = (path.display(), schema::LAYOUT);
         return Err(MailboxError::Invalid(format!("{file}: its layout is {layout}, this program knows layout {known}")));
     }
     fresh.run(schema::checkpoint)?;
     let first_page = first_page(fresh_path).map_err(refused)?;
-    // The first attempt may have removed the write-ahead log: SQLite does where it takes the file for empty.
+    // The first attempt may have written to it: SQLite does where it takes the file for empty.
     renew().map_err(refused)?;
     fit(copy, Some(&first_page)).map_err(refused)?;
     Database::open(copy, None)
@@ -55,6 +67,13 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::copy(from, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         outcome => outcome.map(drop),
+    }
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
     }
 }
 

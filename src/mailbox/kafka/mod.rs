@@ -84,6 +84,11 @@ impl Mailbox for KafkaMailbox {
         format!("kafka, {}", self.shared.brokers)
     }
 
+    /// Tells a cluster from an embedded log. Of two clusters, or of a topic that was deleted and made anew, only the brokers know.
+    fn identity(&self) -> Option<String> {
+        Some("kafka".to_owned())
+    }
+
     fn create_topics(&self, partitions: i32) -> Result<Vec<TopicReport>, MailboxError> {
         if partitions < 1 {
             return Err(MailboxError::Invalid(format!("a topic needs at least 1 partition, not {partitions}")));

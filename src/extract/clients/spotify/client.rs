@@ -9,7 +9,8 @@ use url::Url;
 
 use crate::extract::clients::http::{Account, AccountSpec, Answer, ApiError, ApiRequest, Http, RateWindow};
 use crate::extract::options::SpotifyOptions;
-use crate::records::{ArtistProfile, now_micros};
+use crate::observe::Metrics;
+use crate::records::{ArtistProfile, Parsed, now_micros};
 use crate::supervision::Pulse;
 
 use super::judge::{Ask, is_batch_refused, is_page_refused, judge};
@@ -43,6 +44,7 @@ pub struct Spotify {
     regime: Regime,
     api: Url,
     market: String,
+    metrics: Metrics,
 }
 
 /// A page of a search, with the facts of the call.
@@ -80,6 +82,7 @@ impl Spotify {
             regime: Regime::new(http, &name),
             api: Url::parse(&options.api_url)?,
             market: options.market.clone(),
+            metrics: http.metrics().clone(),
         })
     }
 
@@ -108,6 +111,7 @@ impl Spotify {
                 continue;
             }
             let page = answer.json().as_ref().and_then(parse_search).ok_or_else(|| unreadable("search"))?;
+            self.metrics.nulled("tracks", &page.nulled);
             return Ok(SearchAnswer { page, limit, observed_at: now_micros() });
         }
     }
@@ -136,7 +140,8 @@ impl Spotify {
             return Ok(None);
         }
         let body = answer.json().ok_or_else(|| unreadable("artists"))?;
-        Ok(Some(assign(ids, body.get("artists").and_then(Value::as_array).map_or(&[], Vec::as_slice))))
+        let found = assign(ids, body.get("artists").and_then(Value::as_array).map_or(&[], Vec::as_slice));
+        Ok(Some(found.into_iter().map(|(id, profile)| (id, profile.map(|profile| self.counted(profile)))).collect()))
     }
 
     /// Whether [`Spotify::artists`] is worth a try, as far as is known.
@@ -155,7 +160,12 @@ impl Spotify {
         let request = ApiRequest::get("artist", below(&self.api, &["artists", id]));
         let answer = self.call(request, Ask::Artist, pulse).await?;
         let profile = answer.json().as_ref().and_then(parse_artist).ok_or_else(|| unreadable("artist"))?;
-        Ok(ArtistProfile { artist_id: id.to_owned(), ..profile })
+        Ok(ArtistProfile { artist_id: id.to_owned(), ..self.counted(profile) })
+    }
+
+    fn counted(&self, profile: Parsed<ArtistProfile>) -> ArtistProfile {
+        self.metrics.nulled("artists", &profile.nulled);
+        profile.record
     }
 
     /// A call with a token; with another one when the first is refused.
@@ -185,9 +195,10 @@ impl Spotify {
 
 /// Gives each asked id its row. Rows come in the order of the ids; if their number differs, they are told apart by id. The
 /// asked id stays the artist's key even if Spotify answers under another one: songs refer to it.
-fn assign(ids: &[String], rows: &[Value]) -> BTreeMap<String, Option<ArtistProfile>> {
+fn assign(ids: &[String], rows: &[Value]) -> BTreeMap<String, Option<Parsed<ArtistProfile>>> {
     let keyed = |id: &String, row: &Value| {
-        let profile = parse_artist(row).map(|profile| ArtistProfile { artist_id: id.clone(), ..profile });
+        let renamed = |profile| ArtistProfile { artist_id: id.clone(), ..profile };
+        let profile = parse_artist(row).map(|Parsed { record, nulled }| Parsed { record: renamed(record), nulled });
         // A row that is there but unreadable is no answer; a null is one.
         (row.is_null() || profile.is_some()).then(|| (id.clone(), profile))
     };
@@ -235,7 +246,7 @@ mod tests {
         let row = |id: &str| json!({"id": id, "name": "N"});
         let in_order = assign(&ids, &[row("a1"), Value::Null, row("moved")]);
         assert_eq!(in_order["a2"], None);
-        assert_eq!(in_order["a3"].as_ref().map(|profile| profile.artist_id.as_str()), Some("a3"));
+        assert_eq!(in_order["a3"].as_ref().map(|profile| profile.record.artist_id.as_str()), Some("a3"));
         let short = assign(&ids, &[row("a3")]);
         assert_eq!(short.keys().collect::<Vec<_>>(), ["a3"], "the others were not answered for");
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::records::{AlbumRef, ArtistProfile, ArtistRef, TopTrack, Validate};
+use crate::records::{AlbumRef, ArtistProfile, ArtistRef, Parsed, TopTrack, Validate};
 
 /// Longer texts and lists are no names, genres or billings but a broken server; a topic takes no record of any size.
 const MAX_TEXT_BYTES: usize = 4_096;
@@ -13,6 +13,8 @@ const MAX_LIST: usize = 100;
 pub struct SearchPage {
     /// The usable tracks, in order, doubles included.
     pub tracks: Vec<TopTrack>,
+    /// Fields of theirs that were out of range and became `None`.
+    pub nulled: Vec<&'static str>,
     /// Rows on the page, usable or not (null rows, local files without an id).
     pub rows: usize,
     /// Spotify names a next page. It does so even at the wall, and sometimes leaves it out too early.
@@ -29,8 +31,11 @@ pub fn parse_search(body: &Value) -> Option<SearchPage> {
         Value::Null => &[],
         _ => return None,
     };
+    let (tracks, nulled): (Vec<TopTrack>, Vec<_>) =
+        rows.iter().filter_map(parse_track).map(|parsed| (parsed.record, parsed.nulled)).unzip();
     Some(SearchPage {
-        tracks: rows.iter().filter_map(parse_track).collect(),
+        tracks,
+        nulled: nulled.concat(),
         rows: rows.len(),
         has_next: page.get("next").and_then(Value::as_str).is_some_and(|next| !next.is_empty()),
         total: page.get("total").and_then(number),
@@ -38,7 +43,7 @@ pub fn parse_search(body: &Value) -> Option<SearchPage> {
 }
 
 /// Reads a track. `None` without an id, a name or a primary artist: such rows cannot be told apart from others.
-pub fn parse_track(row: &Value) -> Option<TopTrack> {
+pub fn parse_track(row: &Value) -> Option<Parsed<TopTrack>> {
     let artists = list(row, "artists");
     // A guest must not move up: without its primary artist a track belongs nowhere.
     artists.first().and_then(artist_ref)?;
@@ -55,11 +60,12 @@ pub fn parse_track(row: &Value) -> Option<TopTrack> {
         isrc: row.get("external_ids").and_then(|ids| text(ids, "isrc")).map(|isrc| canonical_isrc(&isrc)),
         preview_url: text(row, "preview_url"),
     };
-    track.validate().is_ok().then_some(track)
+    let nulled = track.validate().ok()?;
+    Some(Parsed { record: track, nulled })
 }
 
 /// Reads an artist's profile. `None` without an id or a name.
-pub fn parse_artist(row: &Value) -> Option<ArtistProfile> {
+pub fn parse_artist(row: &Value) -> Option<Parsed<ArtistProfile>> {
     let mut profile = ArtistProfile {
         artist_id: text(row, "id")?,
         name: text(row, "name")?,
@@ -68,7 +74,8 @@ pub fn parse_artist(row: &Value) -> Option<ArtistProfile> {
         genres: row.get("genres").and_then(Value::as_array).map(|genres| strings(genres)),
         missing: None,
     };
-    profile.validate().is_ok().then_some(profile)
+    let nulled = profile.validate().ok()?;
+    Some(Parsed { record: profile, nulled })
 }
 
 fn album(row: &Value) -> Option<AlbumRef> {
@@ -127,6 +134,14 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    fn read_track(row: &Value) -> Option<TopTrack> {
+        parse_track(row).map(|parsed| parsed.record)
+    }
+
+    fn read_artist(row: &Value) -> Option<ArtistProfile> {
+        parse_artist(row).map(|parsed| parsed.record)
+    }
+
     fn track() -> Value {
         json!({
             "id": "4uLU6hMCjMI75M1A2tKUQC", "name": "Song", "type": "track", "duration_ms": 213_573, "explicit": false,
@@ -140,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_full_track_is_read_with_album_and_artists_in_billing_order() {
-        let track = parse_track(&track()).unwrap();
+        let track = read_track(&track()).unwrap();
         assert_eq!(track.primary_artist().map(|artist| artist.name.as_str()), Some("Singer"));
         assert_eq!(track.artists.len(), 2);
         assert_eq!((track.duration_ms, track.popularity, track.track_number), (Some(213_573), Some(80), Some(1)));
@@ -156,15 +171,15 @@ mod tests {
         for key in ["popularity", "available_markets", "linked_from", "preview_url", "external_ids"] {
             row.as_object_mut().map(|row| row.remove(key));
         }
-        let track = parse_track(&row).unwrap();
+        let track = read_track(&row).unwrap();
         assert_eq!((track.popularity, track.preview_url, track.isrc), (None, None, None));
-        let profile = parse_artist(&json!({"id": "a1", "name": "A", "type": "artist", "images": []})).unwrap();
+        let profile = read_artist(&json!({"id": "a1", "name": "A", "type": "artist", "images": []})).unwrap();
         assert_eq!((profile.popularity, profile.followers, profile.genres), (None, None, None));
     }
 
     #[test]
     fn genres_may_be_missing_null_empty_or_a_list() {
-        let genres = |genres: Value| parse_artist(&json!({"id": "a1", "name": "A", "genres": genres})).unwrap().genres;
+        let genres = |genres: Value| read_artist(&json!({"id": "a1", "name": "A", "genres": genres})).unwrap().genres;
         assert_eq!(genres(Value::Null), None);
         assert_eq!(genres(json!([])), Some(vec![]), "Spotify says that there are none");
         assert_eq!(genres(json!(["Rock", " pop", null, "rock"])), Some(vec!["pop".to_owned(), "rock".to_owned()]));
@@ -172,7 +187,7 @@ mod tests {
 
     #[test]
     fn followers_may_be_an_object_a_number_or_null() {
-        let followers = |value: Value| parse_artist(&json!({"id": "a1", "name": "A", "followers": value})).unwrap().followers;
+        let followers = |value: Value| read_artist(&json!({"id": "a1", "name": "A", "followers": value})).unwrap().followers;
         assert_eq!(followers(json!({"href": null, "total": 12_425_030.0})), Some(12_425_030));
         assert_eq!(followers(json!(7)), Some(7));
         assert_eq!(followers(json!({"total": null})), None);
@@ -182,18 +197,18 @@ mod tests {
     fn integers_written_as_floats_or_wrapped_in_objects_are_read() {
         let mut row = track();
         row["duration_ms"] = json!(4.902_265_6E7);
-        assert_eq!(parse_track(&row).unwrap().duration_ms, None, "13 hours is out of range, and only this field is lost");
+        assert_eq!(read_track(&row).unwrap().duration_ms, None, "13 hours is out of range, and only this field is lost");
         row["duration_ms"] = json!(204_160.0);
-        assert_eq!(parse_track(&row).unwrap().duration_ms, Some(204_160));
+        assert_eq!(read_track(&row).unwrap().duration_ms, Some(204_160));
         row["duration_ms"] = json!({"totalMilliseconds": 252_160});
-        assert_eq!(parse_track(&row).unwrap().duration_ms, Some(252_160));
+        assert_eq!(read_track(&row).unwrap().duration_ms, Some(252_160));
     }
 
     #[test]
     fn a_relinked_track_keeps_the_id_that_was_returned() {
         let mut row = track();
         row["linked_from"] = json!({"id": "6kLCHFM39wkFjOuyPGLGeQ", "type": "track"});
-        assert_eq!(parse_track(&row).unwrap().id, "4uLU6hMCjMI75M1A2tKUQC");
+        assert_eq!(read_track(&row).unwrap().id, "4uLU6hMCjMI75M1A2tKUQC");
     }
 
     #[test]
@@ -207,14 +222,14 @@ mod tests {
     fn a_guest_does_not_move_up_to_an_unreadable_primary_artist() {
         let mut row = track();
         row["artists"][0]["id"] = Value::Null;
-        assert_eq!(parse_track(&row), None);
+        assert_eq!(read_track(&row), None);
     }
 
     #[test]
     fn an_album_without_a_title_or_artists_does_not_cost_the_track() {
         let mut row = track();
         row["album"] = json!({"id": "al1", "name": "", "artists": null, "images": []});
-        let album = parse_track(&row).unwrap().album.unwrap();
+        let album = read_track(&row).unwrap().album.unwrap();
         assert_eq!((album.title, album.artist), (None, None));
     }
 
@@ -224,11 +239,11 @@ mod tests {
         let mut row = track();
         row["preview_url"] = json!(long);
         row["artists"] = Value::from(vec![json!({"id": "a1", "name": "A"}); 10_000]);
-        let read = parse_track(&row).unwrap();
+        let read = read_track(&row).unwrap();
         assert!(serde_json::to_vec(&read).unwrap().len() < 950_000);
         row["name"] = json!(long);
-        assert_eq!(parse_track(&row), None);
-        let profile = parse_artist(&json!({"id": "a1", "name": "A", "genres": vec!["y".repeat(4_000); 1_000]})).unwrap();
+        assert_eq!(read_track(&row), None);
+        let profile = read_artist(&json!({"id": "a1", "name": "A", "genres": vec!["y".repeat(4_000); 1_000]})).unwrap();
         assert!(serde_json::to_vec(&profile).unwrap().len() < 950_000);
     }
 
@@ -267,9 +282,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_json_makes_the_parsers_panic(value in any_json()) {
-            let _ = parse_artist(&value);
+            let _ = read_artist(&value);
             let _ = parse_search(&value);
-            if let Some(track) = parse_track(&value) {
+            if let Some(track) = read_track(&value) {
                 prop_assert!(!track.id.is_empty() && track.primary_artist().is_some());
             }
         }
@@ -281,7 +296,7 @@ mod tests {
         ) {
             let mut row = track();
             row[key] = value;
-            let parsed = parse_track(&row);
+            let parsed = read_track(&row);
             prop_assert_eq!(parsed.map(|track| track.name), Some("Song".to_owned()));
         }
     }
