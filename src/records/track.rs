@@ -1,5 +1,6 @@
 //! `music_top_tracks`: a Spotify track with its album and artists.
 
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -110,12 +111,18 @@ impl AlbumRef {
     }
 }
 
-/// `YYYY`, `YYYY-MM` or `YYYY-MM-DD` with digits in place; `0000` marks an unknown year and is refused.
+/// `YYYY`, `YYYY-MM` or `YYYY-MM-DD` in the calendar; `0000` marks an unknown year and is refused.
 fn is_date(date: &str) -> bool {
     let parts: Vec<&str> = date.split('-').collect();
     let widths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-    let digits = parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
-    digits && matches!(widths.as_slice(), [4] | [4, 2] | [4, 2, 2]) && !date.starts_with("0000")
+    let numbers: Option<Vec<u32>> = parts.iter().map(|part| digits(part)).collect();
+    let (Some(numbers), [4] | [4, 2] | [4, 2, 2]) = (numbers, widths.as_slice()) else { return false };
+    let part = |place: usize| numbers.get(place).copied().unwrap_or(1);
+    part(0) > 0 && i32::try_from(part(0)).is_ok_and(|year| NaiveDate::from_ymd_opt(year, part(1), part(2)).is_some())
+}
+
+fn digits(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 impl Record for TopTrack {
@@ -127,5 +134,22 @@ impl Record for TopTrack {
 
     fn partition_key(&self) -> &str {
         self.primary_artist().map_or(&self.id, |artist| &artist.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_date;
+
+    #[test]
+    fn a_date_is_one_of_the_calendar_or_none() {
+        for date in ["1987", "1987-11", "1987-11-12", "2024-02-29", "0001"] {
+            assert!(is_date(date), "{date}");
+        }
+        for date in
+            ["", "87", "0000", "0000-01", "1987-13", "2020-13-45", "2023-02-29", "1987-11-12-01", "1987-1-2", "+987", "१९८७"]
+        {
+            assert!(!is_date(date), "{date}");
+        }
     }
 }
