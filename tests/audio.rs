@@ -160,6 +160,41 @@ fn resampling_keeps_what_the_lower_rate_can_hold_and_nothing_else() {
     assert!(folded < 0.002, "{folded}");
 }
 
+/// RMS, zero-crossing rate, centroid, bandwidth, rolloff and flatness: relative differences from librosa 0.10.0's answers for the
+/// same file.
+fn differences(a: &Analysis, librosa: [f64; 6]) -> [f64; 6] {
+    let ours =
+        [a.energy, a.zero_crossing_rate, a.spectral_centroid, a.spectral_bandwidth, a.spectral_rolloff, a.spectral_flatness];
+    std::array::from_fn(|place| (ours[place].expect("defined") / librosa[place] - 1.0).abs())
+}
+
+#[test]
+fn noise_of_any_rate_has_the_references_features() {
+    let librosa = [
+        (44_100, [0.118_152_98, 0.476_363_43, 5_290.021_8, 3_044.522_8, 8_960.131_5, 0.398_430_23]),
+        (48_000, [0.113_229_89, 0.477_433_89, 5_289.458_8, 3_045.222_6, 8_976.778_3, 0.394_948_96]),
+        (88_200, [0.083_312_44, 0.476_934_34, 5_274.689_3, 3_042.911_7, 8_956.984_3, 0.393_423_08]),
+        (96_000, [0.080_038_18, 0.478_808_59, 5_279.607_0, 3_042.537_1, 8_961.456_6, 0.390_574_43]),
+        (176_400, [0.059_226_95, 0.476_667_67, 5_283.549_5, 3_051.876_0, 8_976.364_2, 0.391_857_20]),
+        (192_000, [0.056_732_24, 0.477_610_43, 5_282.324_3, 3_051.031_2, 8_977.192_4, 0.387_507_80]),
+    ];
+    for (rate, librosa) in librosa {
+        let found = differences(&analyze(&[&noise(0.3, 3.0, rate)], rate), librosa);
+        assert!(found.iter().zip([1e-3, 1e-3, 3e-3, 5e-3, 5e-3, 5e-3]).all(|(found, most)| *found < most), "{rate}: {found:?}");
+    }
+}
+
+#[test]
+fn silence_beside_sound_has_the_references_crossings_and_spectrum() {
+    // 0.9 s of tone and noise, 0.6 s of digital silence, and so on. Crossings and spectrum of what the reference's filter leaves in
+    // the silence are a few per cent of the whole.
+    let whole = mix(&sine(441.0, 0.5, 6.0, RATE), &noise(0.02, 6.0, RATE));
+    let sound: Vec<f32> = whole.iter().enumerate().map(|(i, x)| if i % 66_150 < 39_690 { *x } else { 0.0 }).collect();
+    let librosa = [0.218_184_95, 0.035_028_05, 1_252.208_4, 1_787.616_9, 3_127.635_4, 0.347_806_04];
+    let found = differences(&analyze(&[&sound], RATE), librosa);
+    assert!(found.iter().zip([1e-3, 3e-2, 1e-2, 1e-2, 1e-2, 1e-3]).all(|(found, most)| *found < most), "{found:?}");
+}
+
 #[test]
 fn the_shares_add_up() {
     let sound = mix(&sine(440.0, 0.02, 10.0, RATE), &clicks(120.0, 10.0, RATE));

@@ -53,4 +53,4 @@ pub use resample::ANALYSIS_RATE;
 pub use symphonia::core::io::MediaSource;
 
 /// Version of the analysis. What was stored by a lower one is analysed again.
-pub const FEATURES_VERSION: u32 = 4;
+pub const FEATURES_VERSION: u32 = 5;

@@ -16,9 +16,11 @@ import soundfile
 # to the greatest of the clip.
 RELATIVE = {
     "energy": 0.001, "zero_crossing_rate": 0.001, "spectral_centroid": 0.003, "spectral_bandwidth": 0.01,
-    "spectral_rolloff": 0.01, "spectral_flatness": 0.01, "spectral_contrast": 0.02, "chroma": 0.01, "bpm_reference": 1e-6,
+    "spectral_rolloff": 0.01, "spectral_flatness": 0.01, "spectral_contrast": 0.025, "chroma": 0.01, "bpm_reference": 1e-6,
 }
 ABSOLUTE = {"harmonic_ratio": 0.001}
+# Where sound meets digital silence, crossings are those of rounding noise: alike in level and spectrum, not bit by bit.
+WIDER = {("gaps.wav", "zero_crossing_rate"): 0.02, ("gaps.wav", "chroma"): 0.05}
 RELATIVE_TO_GREATEST = {"mfcc": 0.01}
 
 
@@ -39,8 +41,9 @@ def synthesise(folder):
     for name, mono in sounds.items():
         stereo = np.stack([mono, np.roll(mono, 300)], axis=1)
         soundfile.write(f"{folder}/{name}.wav", stereo, rate, subtype="FLOAT")
-    for other in (22050, 48000):
+    for other in (22050, 48000, 88200, 96000, 176400, 192000):
         soundfile.write(f"{folder}/band_{other}.wav", sounds["band"], other, subtype="FLOAT")
+    soundfile.write(f"{folder}/gaps.wav", np.where(t % 1.7 < 1.1, sounds["band"], 0), rate, subtype="FLOAT")
     return sorted(f"{folder}/{name}" for name in os.listdir(folder))
 
 
@@ -66,6 +69,7 @@ def main(reprise, files):
     for line in theirs.stdout.splitlines():
         reference = json.loads(line)
         for name, difference, limit in differences(ours[reference["file"]], reference):
+            limit = WIDER.get((os.path.basename(reference["file"]), name), limit)
             worst.setdefault(name, []).append(difference)
             if not difference <= limit:
                 failures += 1
