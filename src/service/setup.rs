@@ -6,9 +6,9 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use tokio::sync::watch;
 
-use crate::mailbox::{Mailbox, MailboxError};
+use crate::mailbox::{Mailbox, MailboxError, TopicPartition};
 use crate::observe::log;
-use crate::records::now_micros;
+use crate::records::{Topic, now_micros};
 use crate::stage::Prepared;
 use crate::store::{Store, StoreError};
 use crate::supervision::{Control, Exit, Launch};
@@ -51,15 +51,6 @@ fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Attempt
         Err(StoreError::Unavailable(detail)) => return Attempt::Away(format!("database: {detail}")),
         Err(error) => return Attempt::Refused(format!("database {}: {error}", store.describe())),
     }
-    if let Some(identity) = mailbox.identity() {
-        match store.recognise(&identity) {
-            Ok(false) => {}
-            Ok(true) => slog_scope::warn!("The database was filled from another mailbox: this one is read from its beginning.";
-                "database" => store.describe(), "mailbox" => mailbox.describe()),
-            Err(StoreError::Unavailable(detail)) => return Attempt::Away(format!("database: {detail}")),
-            Err(error) => return Attempt::Refused(format!("database {}: {error}", store.describe())),
-        }
-    }
     match mailbox.create_topics(partitions) {
         Ok(reports) => {
             for report in reports.iter().filter(|report| !report.warnings.is_empty()) {
@@ -69,11 +60,40 @@ fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Attempt
         Err(MailboxError::Unavailable(detail)) => return Attempt::Away(format!("mailbox: {detail}")),
         Err(error) => return Attempt::Refused(format!("mailbox {}: {error}", mailbox.describe())),
     }
+    match recognise(mailbox, store) {
+        Ok(()) => {}
+        Err(Trouble::Store(StoreError::Unavailable(detail))) => return Attempt::Away(format!("database: {detail}")),
+        Err(Trouble::Store(error)) => return Attempt::Refused(format!("database {}: {error}", store.describe())),
+        Err(Trouble::Mailbox(MailboxError::Unavailable(detail))) => return Attempt::Away(format!("mailbox: {detail}")),
+        Err(Trouble::Mailbox(error)) => return Attempt::Refused(format!("mailbox {}: {error}", mailbox.describe())),
+    }
     match mailbox.partitions() {
         Ok(partitions) => Attempt::Done(Prepared { partitions }),
         Err(MailboxError::Unavailable(detail)) => Attempt::Away(format!("mailbox: {detail}")),
         Err(error) => Attempt::Refused(format!("mailbox {}: {error}", mailbox.describe())),
     }
+}
+
+enum Trouble {
+    Store(StoreError),
+    Mailbox(MailboxError),
+}
+
+/// Makes sure that the loader's offsets in the database mean something in this mailbox: it may have been made anew, or put back to
+/// an earlier state from a backup. Before anything is appended to it: later its ends would not tell.
+fn recognise(mailbox: &dyn Mailbox, store: &dyn Store) -> Result<(), Trouble> {
+    let Some(identity) = mailbox.identity() else { return Ok(()) };
+    // The places before the ends: another instance may be loading.
+    let places = store.ledger().map_err(Trouble::Store)?;
+    let ends = mailbox.watermarks(Topic::MusicTransformed).map_err(Trouble::Mailbox)?;
+    let end = |at| ends.iter().find(|ends| ends.at == at).map_or(0, |ends| ends.high);
+    let reached = places.iter().filter_map(|(claim, _)| Some((claim.at, claim.next_offset?)));
+    let beyond: Vec<TopicPartition> = reached.filter(|(at, next)| *next > end(*at)).map(|(at, _)| at).collect();
+    if store.recognise(&identity, &beyond).map_err(Trouble::Store)? {
+        slog_scope::warn!("The database was filled from another mailbox, or a later state of this one: it is read from its beginning.";
+            "database" => store.describe(), "mailbox" => mailbox.describe());
+    }
+    Ok(())
 }
 
 async fn set_up(

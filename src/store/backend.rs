@@ -94,8 +94,9 @@ impl<B: Backend> Store for BackendStore<B> {
         Ok(report)
     }
 
-    fn recognise(&self, identity: &str) -> Result<bool, StoreError> {
-        self.writing("recognition", |backend| keep(|work| backend.write_through(work), |db| progress::recognise(db, identity)))
+    fn recognise(&self, identity: &str, beyond: &[TopicPartition]) -> Result<bool, StoreError> {
+        let recognise = |db: &mut dyn Database| progress::recognise(db, identity, beyond);
+        self.writing("recognition", |backend| keep(|work| backend.write_through(work), recognise))
     }
 
     fn claim(&self, partitions: &[TopicPartition]) -> Result<Vec<Claim>, StoreError> {

@@ -207,13 +207,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// See [`StoreError`].
     fn migrate(&self) -> Result<MigrationReport, StoreError>;
 
-    /// Notes that the loader's offsets are those of this mailbox, see [`crate::mailbox::Mailbox::identity`]. Answers `true` if they were of
-    /// another one: then they are forgotten, and the loader begins anew. To be called before anything is claimed.
+    /// Notes that the loader's offsets are those of this mailbox, see [`crate::mailbox::Mailbox::identity`]. Answers `true` if they were
+    /// of another one, or are `beyond` the ends of this one because it was put back to an earlier state: then they are forgotten,
+    /// and the loader begins anew. To be called before anything is claimed.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn recognise(&self, identity: &str) -> Result<bool, StoreError> {
-        let _ = identity;
+    fn recognise(&self, identity: &str, beyond: &[TopicPartition]) -> Result<bool, StoreError> {
+        let _ = (identity, beyond);
         Ok(false)
     }
 

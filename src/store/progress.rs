@@ -28,19 +28,25 @@ pub(super) fn claim(db: &mut dyn Database, partitions: &[TopicPartition]) -> Res
     Ok(claims)
 }
 
-/// Notes which mailbox the offsets are of. Answers whether they were of another one: then every partition begins anew, with an
-/// empty ledger. Reading again what is known changes no row, because each has its version.
-pub(super) fn recognise(db: &mut dyn Database, identity: &str) -> Result<bool, Failure> {
+/// Notes which mailbox the offsets are of. Answers whether some were of another one, which are all where it has another identity
+/// and else those `beyond` its end: these partitions begin anew, with an empty ledger. Reading again what is known changes no
+/// row, because each has its version.
+pub(super) fn recognise(db: &mut dyn Database, identity: &str, beyond: &[TopicPartition]) -> Result<bool, Failure> {
+    let begin_anew = "UPDATE loader_progress SET next_offset = NULL, epoch = epoch + 1, consumed = 0, emitted = 0, superseded = 0, \
+                      dead_lettered = 0, produced = 0, updated_at = CURRENT_TIMESTAMP";
     let lock = db.dialect().for_update();
     let rows = db.rows(Statement::new(format!("SELECT identity FROM mailbox_identity{lock}")))?;
     match rows.first().and_then(|row| row.text(0)) {
-        Some(known) if known == identity => Ok(false),
+        Some(known) if known == identity => {
+            for at in beyond {
+                let statement = Statement::new(format!("{begin_anew} WHERE topic = ? AND \"partition\" = ?"));
+                db.execute(statement.text(at.topic.default_name()).int(i64::from(at.partition)))?;
+            }
+            Ok(!beyond.is_empty())
+        }
         Some(_) => {
             db.execute(Statement::new("UPDATE mailbox_identity SET identity = ?").text(identity))?;
-            db.execute(Statement::new(
-                "UPDATE loader_progress SET next_offset = NULL, epoch = epoch + 1, consumed = 0, emitted = 0, superseded = 0, \
-                 dead_lettered = 0, produced = 0, updated_at = CURRENT_TIMESTAMP",
-            ))?;
+            db.execute(Statement::new(begin_anew))?;
             Ok(true)
         }
         // A database from before this was noted: its offsets are taken for those of the mailbox it is used with.

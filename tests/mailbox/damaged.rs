@@ -287,3 +287,34 @@ fn what_cannot_be_repaired_is_left_alone_and_not_sent_to_the_repair_again() {
     assert!(matches!(refused, Err(MailboxError::Invalid(_))), "{refused:?}");
     assert!(!file(nothing.path()).exists());
 }
+
+#[test]
+fn a_bit_in_the_list_of_partitions_costs_no_message() {
+    let dir = mixed();
+    let before = places(&open(dir.path()));
+    let bytes = fs::read(file(dir.path())).unwrap();
+    let (mut repaired, mut hopeless) = (0, 0);
+    // The page of the table begins with the second; that of its index is the third.
+    for (number, place) in (PAGE..3 * PAGE).step_by(11).enumerate() {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1 << (number % 8);
+        let copy = copy_with(&damaged);
+        match EmbeddedMailbox::open(options(copy.path())) {
+            Ok(mailbox) if mailbox.verify().is_ok() => assert_eq!(places(&mailbox), before, "{place}"),
+            opened => {
+                drop(opened);
+                match repair(copy.path(), &TopicNames::default()) {
+                    Err(MailboxError::Corrupt(_)) => hopeless += 1,
+                    report => {
+                        let (report, mailbox) = (report.unwrap(), open(copy.path()));
+                        mailbox.verify().unwrap_or_else(|error| panic!("{place}: {error}: {report:?}"));
+                        assert_eq!(places(&mailbox), before, "{place}: {report:?}");
+                        assert_eq!(mailbox.partitions().unwrap(), PARTITIONS, "{place}");
+                        repaired += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(repaired > 20, "{repaired} repaired, {hopeless} hopeless");
+}

@@ -231,3 +231,60 @@ fn a_second_repair_remembers_what_the_first_has_given_up() {
         assert!(!take(&mut *session, 1).is_empty());
     }
 }
+
+#[test]
+fn a_write_ahead_log_of_an_earlier_time_is_refused() {
+    let dir = mixed();
+    let mailbox = open(dir.path());
+    fill(&mailbox, at(IN, 0), 40);
+    let earlier = fs::read(dir.path().join(WAL)).unwrap();
+    drop(mailbox);
+    let mailbox = open(dir.path());
+    fill(&mailbox, at(IN, 0), 400);
+    let place = file(dir.path());
+    let mut other = SqliteConnection::establish(place.to_str().unwrap()).unwrap();
+    other.batch_execute("PRAGMA wal_checkpoint(RESTART)").unwrap();
+    fill(&mailbox, at(IN, 0), 4);
+    let whole = killed(dir.path());
+    let before = places(&open(killed(whole.path()).path()));
+    for index in [true, false] {
+        let copy = killed(whole.path());
+        fs::write(copy.path().join(WAL), &earlier).unwrap();
+        if !index {
+            fs::remove_file(copy.path().join(INDEX)).unwrap();
+        }
+        let text = corrupt(EmbeddedMailbox::open(options(copy.path())));
+        assert!(text.contains("of an earlier time"), "{text}");
+        let report = fixed(copy.path());
+        let kept = places(&open(copy.path()));
+        assert!(kept.is_subset(&before) && before.len() - kept.len() <= 4, "{}: {report:?}", kept.len());
+        assert!(report.rows_lost && report.lost.iter().any(|line| line.contains("earlier time")), "{report:?}");
+    }
+}
+
+#[test]
+fn a_damaged_beginning_hides_nothing_of_what_follows() {
+    let whole = written_ahead();
+    fs::remove_file(whole.path().join(INDEX)).unwrap();
+    let zeroed = |dir: &Path| overwrite(dir, 0, &[0; 64]);
+    assert!(is_noticed_or_harmless("header and first frame", whole.path(), zeroed));
+    // The bit that tells the byte order of the checksums.
+    let (before, copy) = (places(&open(killed(whole.path()).path())), killed(whole.path()));
+    let magic = fs::read(copy.path().join(WAL)).unwrap()[3];
+    overwrite(copy.path(), 3, &[magic ^ 1]);
+    corrupt(EmbeddedMailbox::open(options(copy.path())));
+    fixed(copy.path());
+    assert_eq!(places(&open(copy.path())), before);
+}
+
+#[test]
+fn a_log_whose_making_was_killed_has_nothing_to_repair() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut connection = SqliteConnection::establish(file(dir.path()).to_str().unwrap()).unwrap();
+    connection.batch_execute("PRAGMA journal_mode = WAL").unwrap();
+    let copy = killed(dir.path());
+    assert_eq!(length(copy.path(), "mailbox.db"), PAGE as u64);
+    let report = fixed(copy.path());
+    assert_eq!((report.kept, report.lost.len()), (0, 0), "{report:?}");
+    open(copy.path());
+}

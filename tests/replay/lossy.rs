@@ -76,6 +76,29 @@ fn a_rebuild_under_a_service_that_goes_on_loading_is_not_refused() {
 }
 
 #[test]
+fn a_log_put_back_from_a_backup_is_loaded_again_and_nothing_after_it_is_passed_over() {
+    let (rig, other) = (embedded(), embedded());
+    let parts = [tracks(0..10, 1_000, 0.9), tracks(10..30, 2_000, 0.9), tracks(25..70, 3_000, 0.9)];
+    parts.iter().for_each(|part| other.publish(part));
+    other.work_off();
+    let log = |name: &str| rig.dir.path().join(name);
+    rig.publish(&parts[0]);
+    rig.work_off();
+    std::fs::copy(log("mailbox.db"), log("backup")).unwrap();
+    rig.publish(&parts[1]);
+    rig.work_off();
+    std::fs::copy(log("backup"), log("mailbox.db")).unwrap();
+    // The log grows beyond where the loader was, with other messages than it had read there.
+    for part in [&parts[2][..5], &parts[2]] {
+        rig.publish(part);
+        rig.work_off();
+    }
+    assert_eq!(rig.dump(), other.dump());
+    assert_eq!(rig.answer(&["replay", "--topic", "music_transformed"])["rows_changed"], 0);
+    rig.assert_sound();
+}
+
+#[test]
 fn a_log_made_anew_beside_an_old_database_is_loaded_from_its_beginning() {
     let (rig, other) = (embedded(), embedded());
     let (first, second) = (tracks(0..25, 1_000, 0.9), tracks(20..28, 2_000, 0.9));

@@ -48,17 +48,24 @@ fn offsets_that_do_not_join_on_are_refused() {
 fn offsets_of_another_mailbox_are_forgotten_once_and_rows_never() {
     for place in place::all() {
         let store = place.store();
-        assert!(!store.recognise("one").expect("a note"), "the first one is believed");
+        assert!(!store.recognise("one", &[]).expect("a note"), "the first one is believed");
         let claim = store.claim(&[partition(0)]).expect("a claim")[0];
         store.apply(&one_of_each(), &[advance(&claim, 10, 8)]).expect("a batch");
-        assert!(!store.recognise("one").expect("a note"));
+        assert!(!store.recognise("one", &[]).expect("a note"));
         let before = (dump(store.as_ref()), store.ledger().expect("a ledger"));
         assert_eq!(before.1[0].0.next_offset, Some(10));
-        assert!(place.open().recognise("other").expect("a note"));
-        assert!(!store.recognise("other").expect("a note"));
+        assert!(place.open().recognise("other", &[]).expect("a note"));
+        assert!(!store.recognise("other", &[]).expect("a note"));
         let ledger = store.ledger().expect("a ledger");
         assert_eq!((ledger[0].0.next_offset, ledger[0].1), (None, reprise::mailbox::Ledger::default()));
         assert_eq!(dump(store.as_ref()), before.0);
+        // So are offsets beyond the end of the same one, and no others.
+        let claim = store.claim(&[partition(0)]).expect("a claim")[0];
+        store.apply(&[], &[advance(&claim, 20, 20)]).expect("a batch");
+        assert!(store.recognise("other", &[partition(1)]).expect("a note"));
+        assert_eq!(store.ledger().expect("a ledger")[0].0.next_offset, Some(20));
+        assert!(store.recognise("other", &[partition(0)]).expect("a note"));
+        assert_eq!(store.ledger().expect("a ledger")[0].0.next_offset, None);
         // Whoever was at work with the old offsets is shut out.
         refused(store.as_ref(), &Advance { from: Some(10), ..advance(&claim, 11, 1) });
     }

@@ -13,7 +13,7 @@ use diesel::{QueryableByName, sql_query, sql_types};
 
 use super::database::{Database, Fault, damaged};
 use super::wal::Survey;
-use super::{Shared, exchange, group, log, schema};
+use super::{Shared, exchange, group, log, partitions, schema};
 use crate::mailbox::MailboxError;
 use crate::records::TopicNames;
 
@@ -86,6 +86,9 @@ pub(super) fn open_checked(path: &Path, names: &TopicNames, max_bytes: Option<u6
     }
     let mut database = Database::open(path, max_bytes)?;
     let identity = database.run(schema::prepare)?;
+    if alone {
+        database.read(|connection| partitions::check(connection, path, names))?;
+    }
     if alone && unclean {
         if size(path) <= CHECK_WHOLE_UP_TO_BYTES {
             database.run(|connection| structure(connection, path, "quick_check"))?;
@@ -109,6 +112,11 @@ fn is_taken_up(path: &Path) -> Result<(), MailboxError> {
     if survey.lost() > 0 {
         let finding =
             format!("its write-ahead log {} can be read up to page {recovered} of the {committed} written", log.display());
+        return Err(damaged(path, &finding));
+    }
+    if survey.is_outdated(Header::read(path).ok().flatten().as_ref()) {
+        let finding =
+            format!("its write-ahead log {} is of an earlier time: the one that belongs to it is gone", log.display());
         return Err(damaged(path, &finding));
     }
     // A file has its first page before anything is written to the log.

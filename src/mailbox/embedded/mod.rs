@@ -13,6 +13,7 @@ mod exchange;
 mod group;
 mod log;
 mod news;
+mod partitions;
 mod repair;
 mod rescue;
 mod schema;

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::damage::{Presence, beside};
+use super::damage::{Header, Presence, beside};
 use super::database::Database;
 use super::log::{self, Ends, Log};
 use super::rescue::{self, Met};
 use super::schema::{self, holes, logs, messages, sessions, subscriptions};
 use super::wal::Survey;
-use super::{ends, exchange, group, source};
+use super::{ends, exchange, group, partitions, source};
 use crate::mailbox::MailboxError;
 use crate::records::{Retention, TopicNames, now_micros};
 
@@ -68,6 +68,7 @@ pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> 
     clear()?;
     let stamp = now_micros();
     let report = save(&path, &copy, &fresh, names, stamp).and_then(|report| {
+        is_on_disk(&fresh)?;
         exchange::prepare(&path, &fresh, stamp, &report)?;
         exchange::finish(&path)?;
         Ok(report)
@@ -75,6 +76,20 @@ pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> 
     // After a failure as well: what was half done would only fill the disk.
     let cleared = clear();
     report.and_then(|report| cleared.map(|()| report))
+}
+
+/// All of it is in the file itself. SQLite writes it there when the last connection is closed, and tells nobody if it cannot.
+fn is_on_disk(fresh: &Path) -> Result<(), MailboxError> {
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let whole = match Header::read(fresh) {
+        Ok(Some(header)) => size(fresh) >= header.pages * header.page_bytes,
+        _ => false,
+    };
+    if whole && size(&beside(fresh, "-wal")) == 0 {
+        return Ok(());
+    }
+    let file = fresh.display();
+    Err(MailboxError::Unavailable(format!("{file}: cannot be written to its end: free some disk space. Nothing was changed")))
 }
 
 fn nothing(path: &Path) -> MailboxError {
@@ -87,28 +102,49 @@ fn save(path: &Path, copy: &Path, fresh_path: &Path, names: &TopicNames, stamp: 
     fresh.run(schema::prepare)?;
     let survey = Survey::of(path)
         .map_err(|error| MailboxError::Unavailable(format!("{}-wal: cannot be read: {error}", path.display())))?;
-    let (mut old, every) = source::open(path, copy, (fresh_path, &mut fresh), &survey)
+    let outdated = survey.is_outdated(Header::read(path).ok().flatten().as_ref());
+    let taken = if outdated { &Survey::default() } else { &survey };
+    let (mut old, every) = source::open(path, copy, (fresh_path, &mut fresh), taken)
         .and_then(|mut old| copy_logs(&mut old, &mut fresh, names).map(|every| (old, every)))
         .map_err(|error| match error {
             MailboxError::Corrupt(_) | MailboxError::Failed(_) => hopeless(path),
             other => other,
         })?;
     // Where the list of partitions may be older than the messages, the ends are looked for a little beyond it.
-    let beyond = if survey.lost() > 0 { i64::try_from(survey.committed).unwrap_or(0) * MESSAGES_IN_A_PAGE } else { 0 };
+    let beyond =
+        if survey.lost() > 0 || outdated { i64::try_from(survey.committed).unwrap_or(0) * MESSAGES_IN_A_PAGE } else { 0 };
     ends::raise_to_listed(&mut old, &mut fresh, &every, beyond)?;
-    let met = rescue::messages(&mut old, &mut fresh, &every, beyond)?;
+    let mut met = rescue::from_the_table(&mut old, &mut fresh)?;
+    ends::raise_to_kept(&mut old, &mut fresh, path, &every)?;
+    rescue::from_the_index(&mut old, &mut fresh, &every, &mut met)?;
     ends::raise_to_kept(&mut old, &mut fresh, path, &every)?;
     let damaged_copy = exchange::damaged_copy(path, stamp);
     let mut report = Repaired { kept: met.kept, lost: Vec::new(), rows_lost: false, damaged_copy };
     note_holes(&mut old, &mut fresh, &every, &met, &mut report)?;
     copy_groups(&mut old, &mut fresh, path, &every, &mut report)?;
-    if survey.lost() > 0 {
+    note_strangers(&every, &met, &mut report);
+    if outdated {
+        report.rows_lost = true;
+        report
+            .lost
+            .push("the write-ahead log, which is of an earlier time: what stood in the one that belongs here".to_owned());
+    } else if survey.lost() > 0 {
         note_cut_log(&survey, &mut report);
     } else if let Ok(Some(identity)) = old.run(schema::identity) {
         // Where the end may be lost, offsets of this log may be given a second time: then it is another log to its readers.
         fresh.run(|connection| schema::identify(connection, identity))?;
     }
     Ok(report)
+}
+
+/// Messages of partitions that are not in the list: sound, and nobody reads them.
+fn note_strangers(every: &[Log], met: &Met, report: &mut Repaired) {
+    let strangers = met.sound.iter().filter(|(log, _)| !every.iter().any(|known| known.id == **log));
+    let count: u64 = strangers.map(|(_, count)| count).sum();
+    if count > 0 {
+        report.rows_lost = true;
+        report.lost.push(format!("{count} messages of partitions that are not in the list of partitions any more"));
+    }
 }
 
 /// Says what cannot be told message by message: what stood last in the pages that are gone.
@@ -133,17 +169,14 @@ fn hopeless(path: &Path) -> MailboxError {
     ))
 }
 
-type LogRow = (i64, String, i32, i64, i64, i64);
-
 fn copy_logs(old: &mut Database, fresh: &mut Database, names: &TopicNames) -> Result<Vec<Log>, MailboxError> {
-    let rows: Vec<LogRow> = old.run(|connection| {
-        let columns = (logs::log, logs::topic, logs::partition, logs::low, logs::high, logs::appended_at);
-        Ok(logs::table.select(columns).load(connection)?)
-    })?;
+    let damaged = || MailboxError::Corrupt("the list of partitions is damaged".to_owned());
+    let rows = old.run(|connection| partitions::mended(connection, names))?.ok_or_else(damaged)?;
     // They have no checksum. Beyond these bounds they are damaged for certain, and walking through them would not end.
-    let plausible = |(_, _, partition, low, high, _): &LogRow| *partition >= 0 && (0..=*high).contains(low) && *high <= MOST;
+    let plausible =
+        |(_, _, partition, low, high, _): &partitions::Row| *partition >= 0 && (0..=*high).contains(low) && *high <= MOST;
     if !rows.iter().all(plausible) {
-        return Err(MailboxError::Corrupt("the list of partitions is damaged".to_owned()));
+        return Err(damaged());
     }
     fresh.write(|connection| {
         for (log, topic, partition, low, high, appended_at) in &rows {

@@ -15,12 +15,16 @@ use crate::mailbox::MailboxError;
 
 /// Positions or offsets looked at in one transaction.
 const CHUNK: i64 = 500;
+/// Positions looked at beyond the last one that should be.
+const BEYOND: i64 = 100_000;
 
 /// What was met on the way.
 #[derive(Debug, Default)]
 pub(super) struct Met {
     /// Messages copied.
     pub(super) kept: u64,
+    /// Sound messages by log, doubles included.
+    pub(super) sound: BTreeMap<i64, u64>,
     /// Log and offset of messages that are there and fail their checksum. Their log and offset may be what was damaged.
     pub(super) unsound: BTreeSet<(i64, i64)>,
     /// By log: offsets that the index lists and that could not be copied.
@@ -34,20 +38,28 @@ pub(super) struct Met {
 /// The log of a message, and the message.
 type Found = (i64, MessageRow);
 
-/// Copies the messages of `old` to `fresh`, which has its logs already. There may be `beyond` more than these tell of.
-pub(super) fn messages(old: &mut Database, fresh: &mut Database, every: &[Log], beyond: i64) -> Result<Met, MailboxError> {
+/// Copies the messages that stand in the table of `old` to `fresh`, which has its logs already.
+pub(super) fn from_the_table(old: &mut Database, fresh: &mut Database) -> Result<Met, MailboxError> {
     let mut met = Met::default();
-    through_the_table(old, fresh, beyond, &mut met)?;
-    for log in every {
-        through_the_index(old, fresh, *log, &mut met)?;
-    }
+    through_the_table(old, fresh, &mut met)?;
     Ok(met)
 }
 
-fn through_the_table(old: &mut Database, fresh: &mut Database, beyond: i64, met: &mut Met) -> Result<(), MailboxError> {
-    // Positions are given in sequence, so no message stands beyond as many as were ever appended.
+/// Copies those that its index leads to besides.
+pub(super) fn from_the_index(
+    old: &mut Database,
+    fresh: &mut Database,
+    every: &[Log],
+    met: &mut Met,
+) -> Result<(), MailboxError> {
+    every.iter().try_for_each(|log| through_the_index(old, fresh, *log, met))
+}
+
+fn through_the_table(old: &mut Database, fresh: &mut Database, met: &mut Met) -> Result<(), MailboxError> {
+    // Positions are given in sequence, so no message stands beyond as many as were ever appended; unless the list of partitions,
+    // which says how many, is damaged or old.
     let appended: Vec<i64> = fresh.read(|connection| Ok(logs::table.select(logs::high).load(connection)?))?;
-    let end = appended.iter().fold(0_i64, |sum, high| sum.saturating_add(*high)).saturating_add(1 + beyond);
+    let end = appended.iter().fold(0_i64, |sum, high| sum.saturating_add(*high)).saturating_add(1 + BEYOND);
     let mut from = 1;
     while from < end {
         let to = end.min(from + CHUNK);
@@ -66,7 +78,7 @@ fn through_the_table(old: &mut Database, fresh: &mut Database, beyond: i64, met:
             Err(_) => old.run(|connection| Ok(singly(connection, from..to, &mut met.unread)))?,
         };
         from = to;
-        met.kept += fresh.write(|connection| keep(connection, rows, &mut met.unsound))?;
+        met.kept += fresh.write(|connection| keep(connection, rows, met))?;
     }
     Ok(())
 }
@@ -106,7 +118,7 @@ fn take_missing(
     }
     let places = missing.iter().map(|(_, position)| *position);
     let rows = old.run(|connection| Ok(singly(connection, places, &mut met.unread)))?;
-    met.kept += fresh.write(|connection| keep(connection, rows, &mut met.unsound))?;
+    met.kept += fresh.write(|connection| keep(connection, rows, met))?;
     let ends = fresh.read(|connection| log::ends(connection, log.id))?;
     let gone = fresh.read(|connection| absent(connection, log, &missing))?;
     for (offset, position) in gone.into_iter().filter(|(offset, _)| (ends.low..ends.high).contains(offset)) {
@@ -166,13 +178,14 @@ fn absent(connection: &mut SqliteConnection, log: Log, wanted: &[(i64, i64)]) ->
 }
 
 /// Inserts the rows that are sound; answers how many.
-fn keep(connection: &mut SqliteConnection, rows: Vec<Found>, unsound: &mut BTreeSet<(i64, i64)>) -> Result<u64, Fault> {
+fn keep(connection: &mut SqliteConnection, rows: Vec<Found>, met: &mut Met) -> Result<u64, Fault> {
     let mut kept = 0;
     for (log, row) in rows {
         if !log::is_sound(log, &row) {
-            unsound.insert((log, row.0));
+            met.unsound.insert((log, row.0));
             continue;
         }
+        *met.sound.entry(log).or_default() += 1;
         let (offset, key, payload, appended_at, observed_at, tiebreak, sum) = row;
         let row = (
             messages::log.eq(log),

@@ -60,6 +60,12 @@ pub(super) fn open(
 fn as_it_is(copy: &Path, tables: &[schema::Root]) -> Result<Option<Database>, MailboxError> {
     let mut old = Database::open(copy, None)?;
     let found = old.run(schema::tables)?;
+    let header = Header::read(copy).ok().flatten();
+    // A kill came while the log was made: there is a first page, and nothing in it.
+    if found.is_empty() && header.is_some_and(|header| header.layout == 0 && header.pages <= 1) {
+        old.run(schema::prepare)?;
+        return Ok(Some(old));
+    }
     Ok((found == tables).then_some(old))
 }
 

@@ -37,6 +37,10 @@ pub(super) struct Survey {
     /// Of every frame up to `committed`: the page it holds, and whether it is sound. Frames that are cut off are missing.
     frames: Vec<Frame>,
     page_bytes: u64,
+    /// Pages that the file had at the last commit that is taken up.
+    pages: u64,
+    /// It is older than what is in the file: somebody put it there.
+    is_outdated: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +62,17 @@ impl Survey {
         if !fill(&mut log, &mut header)? {
             return Ok(Survey::default().reaching(index.map(|index| index.left)));
         }
-        let header = LogHeader::read(&header);
+        let mut header = LogHeader::read(&header);
         let told = header.page_bytes.filter(|_| header.is_sound);
         let page_bytes = match told {
             Some(bytes) => bytes,
             None => Header::read(path).ok().flatten().map_or(USUAL_PAGE_BYTES, |header| header.page_bytes),
         };
+        if !header.is_sound {
+            let index_salt = index.as_ref().map(|index| index.salt);
+            header.salt = index_salt.or(usual_salt(&mut log, page_bytes)?).unwrap_or(header.salt);
+            log.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
+        }
         Walk { header, page_bytes, index }.through(&mut log)
     }
 
@@ -76,6 +85,11 @@ impl Survey {
     /// Frames that were committed and that SQLite would not take up.
     pub(super) fn lost(&self) -> u64 {
         self.committed - self.recovered
+    }
+
+    /// Whether it is of an earlier time than the file, which never gets shorter.
+    pub(super) fn is_outdated(&self, file: Option<&Header>) -> bool {
+        self.is_outdated || self.recovered > 0 && file.is_some_and(|file| file.pages > self.pages)
     }
 
     /// Pages of which the newest state was committed and cannot be had.
@@ -117,14 +131,14 @@ impl Walk {
     fn through(self, log: &mut impl Read) -> io::Result<Survey> {
         let mut survey = Survey { page_bytes: self.page_bytes, ..Survey::default() };
         let mut frame = vec![0; FRAME_HEADER_BYTES + usize::try_from(self.page_bytes).unwrap_or_default()];
-        let mut salt = self.header.is_sound.then_some(self.header.salt).or(self.index.as_ref().map(|index| index.salt));
+        let salt = self.header.salt;
         let mut before = self.header.checksum;
         let mut is_whole = self.header.is_sound;
         let mut last_commit = 0;
         while fill(log, &mut frame)? {
             let (head, page) = frame.split_at(FRAME_HEADER_BYTES);
             let stored = (word(head, 16), word(head, 20));
-            let of_this_log = *salt.get_or_insert_with(|| salt_of(head)) == salt_of(head);
+            let of_this_log = salt_of(head) == salt;
             // Each frame is reckoned from what stands in the one before, so that damage to one does not hide the others.
             let sum = self.header.order.sum(self.header.order.sum(before, &head[..8]), page);
             let is_sound = of_this_log && sum == stored;
@@ -134,12 +148,18 @@ impl Walk {
             if of_this_log && word(head, 4) > 0 {
                 last_commit = survey.frames.len() as u64;
                 if is_whole {
-                    survey.recovered = last_commit;
+                    (survey.recovered, survey.pages) = (last_commit, u64::from(word(head, 4)));
                 }
             }
         }
-        // An index of another generation of the log says nothing about this one.
-        let counted = self.index.filter(|index| Some(index.salt) == salt).map(|index| index.committed);
+        // The first half of the salt is counted up with each generation of the log. The index of an earlier one, as a loss of
+        // power may leave it, says nothing. That of a later one is made with its count at 0, and counts only what is in the log.
+        let later = |index: &Index| index.salt.0.wrapping_sub(salt.0).cast_signed() > 0;
+        survey.is_outdated = self.index.as_ref().is_some_and(|index| later(index) && index.left > 0);
+        let counted = self.index.filter(|index| index.salt == salt).map(|index| {
+            // Nothing is missed of a log that is in the file already, unless a part of it would be taken up once more.
+            if survey.recovered == 0 { index.left } else { index.committed }
+        });
         let mut survey = survey.reaching(Some(counted.unwrap_or(last_commit)));
         survey.frames.truncate(usize::try_from(survey.committed).unwrap_or(usize::MAX));
         Ok(survey)
@@ -158,11 +178,12 @@ struct LogHeader {
 impl LogHeader {
     fn read(bytes: &[u8; HEADER_BYTES]) -> LogHeader {
         let magic = word(bytes, 0);
-        let order = if magic == MAGIC | 1 { Order::Big } else { Order::Little };
+        let told = if magic == MAGIC | 1 { Order::Big } else { Order::Little };
         let checksum = (word(bytes, 24), word(bytes, 28));
         let page_bytes = Some(u64::from(word(bytes, 8))).filter(|size| size.is_power_of_two() && (512..=65_536).contains(size));
         let known = magic & !1 == MAGIC && word(bytes, 4) == VERSION && page_bytes.is_some();
-        let is_sound = known && order.sum((0, 0), &bytes[..24]) == checksum;
+        let is_sound = known && told.sum((0, 0), &bytes[..24]) == checksum;
+        let order = if is_sound { told } else { Order::NATIVE };
         LogHeader { is_sound, order, page_bytes, salt: (word(bytes, 16), word(bytes, 20)), checksum }
     }
 }
@@ -189,8 +210,7 @@ impl Index {
             return Ok(None);
         };
         // Numbers stand in this machine's byte order; the salt is copied as it stands in the log.
-        let order = if cfg!(target_endian = "big") { Order::Big } else { Order::Little };
-        let is_set = one[12] == 1 && order.sum((0, 0), &one[..40]) == (native(one, 40), native(one, 44));
+        let is_set = one[12] == 1 && Order::NATIVE.sum((0, 0), &one[..40]) == (native(one, 40), native(one, 44));
         if one != other || !is_set || native(one, 0) != VERSION {
             return Ok(None);
         }
@@ -209,6 +229,9 @@ enum Order {
 }
 
 impl Order {
+    /// That of this machine, and so of a log written by it.
+    const NATIVE: Order = if cfg!(target_endian = "big") { Order::Big } else { Order::Little };
+
     /// SQLite's checksum of `bytes`, continued from `before`.
     fn sum(self, before: (u32, u32), bytes: &[u8]) -> (u32, u32) {
         let number = |four: &[u8]| match (self, <[u8; 4]>::try_from(four).unwrap_or_default()) {
@@ -221,6 +244,16 @@ impl Order {
             (one, two.wrapping_add(number(second)).wrapping_add(one))
         })
     }
+}
+
+/// The salt that most frames carry.
+fn usual_salt(log: &mut impl Read, page_bytes: u64) -> io::Result<Option<(u32, u32)>> {
+    let mut counts: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    let mut frame = vec![0; FRAME_HEADER_BYTES + usize::try_from(page_bytes).unwrap_or_default()];
+    while fill(log, &mut frame)? {
+        *counts.entry(salt_of(&frame)).or_default() += 1;
+    }
+    Ok(counts.into_iter().filter(|(salt, _)| *salt != (0, 0)).max_by_key(|(_, count)| *count).map(|(salt, _)| salt))
 }
 
 fn salt_of(frame: &[u8]) -> (u32, u32) {
