@@ -34,9 +34,7 @@ pub(super) fn claim(db: &mut dyn Database, partitions: &[TopicPartition]) -> Res
 pub(super) fn recognise(db: &mut dyn Database, identity: &str, beyond: &[TopicPartition]) -> Result<bool, Failure> {
     let begin_anew = "UPDATE loader_progress SET next_offset = NULL, epoch = epoch + 1, consumed = 0, emitted = 0, superseded = 0, \
                       dead_lettered = 0, produced = 0, updated_at = CURRENT_TIMESTAMP";
-    let lock = db.dialect().for_update();
-    let rows = db.rows(Statement::new(format!("SELECT identity FROM mailbox_identity{lock}")))?;
-    match rows.first().and_then(|row| row.text(0)) {
+    match identity_of(db)?.as_deref() {
         Some(known) if known == identity => {
             for at in beyond {
                 let statement = Statement::new(format!("{begin_anew} WHERE topic = ? AND \"partition\" = ?"));
@@ -55,6 +53,12 @@ pub(super) fn recognise(db: &mut dyn Database, identity: &str, beyond: &[TopicPa
             db.execute(Statement::new(text).text(identity)).map(|_| Ok(false))?
         }
     }
+}
+
+/// The mailbox that the offsets are of, once it was noted.
+pub(super) fn identity_of(db: &mut dyn Database) -> Result<Option<String>, Failure> {
+    let rows = db.rows(Statement::new("SELECT identity FROM mailbox_identity"))?;
+    Ok(rows.first().and_then(|row| row.text(0)).map(str::to_owned))
 }
 
 /// Refuses an advance whose claim was overtaken or whose offsets do not join on.
