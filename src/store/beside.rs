@@ -40,11 +40,12 @@ pub(super) fn lacking(db: &mut dyn Database, schema: &str, limit: usize) -> Resu
     let mut lacking = Vec::new();
     for (table, key, source, [observed_at, tiebreak]) in merge::observations() {
         let left = limit - lacking.len();
+        let shown = key.iter().map(|part| format!("here.{part}")).collect::<Vec<_>>().join(" || '/' || ");
+        let same = key.iter().map(|part| format!("there.{part} = here.{part}")).collect::<Vec<_>>().join(" AND ");
         let text = format!(
-            "SELECT here.{key}, here.{observed_at}, here.{tiebreak} FROM {table} here \
-             LEFT JOIN {schema}.{table} there ON there.{key} = here.{key} \
+            "SELECT {shown}, here.{observed_at}, here.{tiebreak} FROM {table} here LEFT JOIN {schema}.{table} there ON {same} \
              WHERE here.{observed_at} IS NOT NULL AND (there.{observed_at} IS NULL \
-             OR (here.{observed_at}, here.{tiebreak}) > (there.{observed_at}, there.{tiebreak})) ORDER BY here.{key} LIMIT {left}"
+             OR (here.{observed_at}, here.{tiebreak}) > (there.{observed_at}, there.{tiebreak})) ORDER BY 1 LIMIT {left}"
         );
         lacking.extend(db.rows(Statement::new(text))?.iter().map(|row| {
             let (observed_at, tiebreak) = (row.count(1), row.count(2));

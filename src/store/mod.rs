@@ -186,9 +186,9 @@ pub struct Finding {
 pub struct Observation {
     /// Table.
     pub table: &'static str,
-    /// Its primary key.
+    /// Its primary key; the parts of one of several columns with `/` between them.
     pub key: String,
-    /// The source: `track`, `profile`, `lastfm` or `audio`.
+    /// The source: `track`, `profile`, `lastfm` or `audio`; `miss` for what a source did not know.
     pub source: &'static str,
     /// When the source was asked: microseconds since the Unix epoch.
     pub observed_at: i64,

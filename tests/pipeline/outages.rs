@@ -165,11 +165,14 @@ fn what_a_repair_loses_of_the_rows_is_said_and_made_again_from_the_raw_topics() 
     let damaged = std::fs::read(&file).expect("the log");
     let repaired = settings.run(&["topics", "--repair"]);
     assert_eq!(repaired.code, Some(0), "{}", repaired.log);
-    for part in ["lost: music_transformed/", "reprise replay --restart", "Do NOT run `reprise replay --rebuild`"] {
+    for part in ["lost: music_transformed/", "reprise replay --restart", "`reprise replay --rebuild` would", "refuses to"] {
         assert!(repaired.answer.contains(part), "{part}: {}", repaired.answer);
     }
     std::fs::write(&file, damaged).expect("the log is writable");
     assert!(settings.answer(&["topics", "--repair", "--json"])["next"].is_string());
+    let refused = settings.run(&["replay", "--rebuild"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.log);
+    assert!(refused.log.contains("lose 1 observations") && refused.log.contains("--accept-loss"), "{}", refused.log);
     assert_eq!(settings.answer(&["replay", "--restart", "--json"])["appended"], 1);
     assert_eq!(settings.answer(&["replay", "--rebuild", "--json"])["digest"], stored["digest"], "nothing is missing any more");
 }

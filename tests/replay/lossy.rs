@@ -56,6 +56,22 @@ fn what_the_topic_does_not_hold_is_lost_only_where_that_is_accepted() {
 }
 
 #[test]
+fn that_a_source_did_not_know_something_is_not_lost_either_or_it_would_be_asked_again() {
+    for rig in rigs() {
+        rig.publish(&tracks(0..25, 1_000, 0.9));
+        rig.work_off();
+        rig.sql(
+            "INSERT INTO source_misses (entity, entity_id, source, reason, observed_at, tiebreak) \
+             SELECT 'song', MIN(song_id), 'audio', 'no_match', 1000, 1 FROM songs",
+        );
+        let said = rig.refusal(&["replay", "--rebuild"], 2);
+        assert!(said.contains("lose 1 observations") && said.contains("/audio in source_misses"), "{}: {said}", rig.name);
+        rig.answer(&["replay", "--rebuild", "--accept-loss"]);
+        assert_eq!(rig.number("SELECT count(*) AS value FROM source_misses"), 0, "{}", rig.name);
+    }
+}
+
+#[test]
 fn a_rebuild_under_a_service_that_goes_on_loading_is_not_refused() {
     for rig in rigs() {
         rig.publish(&tracks(0..25, 1_000, 0.9));

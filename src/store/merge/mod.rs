@@ -35,17 +35,15 @@ pub(super) fn apply(db: &mut dyn Database, changes: &[Change], advances: &[Advan
     Ok(applied)
 }
 
-/// Table, key, source and the columns of its version, for every source of the rows that make up the music. What a source did not
-/// know ([`tables::MISSES`]) is no part of it.
-pub(super) fn observations() -> impl Iterator<Item = (&'static str, &'static str, &'static str, [&'static str; 2])> {
-    TABLES.iter().filter_map(|table| Some((table, table.key.first().filter(|_| table.key.len() == 1)?))).flat_map(
-        |(table, key)| {
-            table.sources.iter().map(|source| {
-                let name = source.observed_at.trim_end_matches("_observed_at");
-                (table.name, *key, name, [source.observed_at, source.tiebreak])
-            })
-        },
-    )
+/// Table, primary key, source and the columns of its version, for every source. What a source did not know (`source_misses`)
+/// is an observation too: lost, it would be asked for again.
+pub(super) fn observations() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str, [&'static str; 2])> {
+    TABLES.iter().flat_map(|table| {
+        table.sources.iter().map(|source| {
+            let name = source.observed_at.strip_suffix("_observed_at").unwrap_or("miss");
+            (table.name, table.key, name, [source.observed_at, source.tiebreak])
+        })
+    })
 }
 
 /// Merges the staged rows of one table.
