@@ -120,6 +120,25 @@ fn a_truncated_file_is_refused() {
 }
 
 #[test]
+fn a_file_that_was_emptied_is_refused_and_one_that_a_kill_left_empty_or_that_was_moved_away_is_made() {
+    let dir = filled(20);
+    OpenOptions::new().write(true).open(file(dir.path())).unwrap().set_len(0).unwrap();
+    for _ in 0..2 {
+        let text = corrupt(EmbeddedMailbox::open(options(dir.path())));
+        assert!(["mailbox.db", "0 bytes", "topics --repair"].iter().all(|part| text.contains(part)), "{text}");
+        let text = corrupt(repair(dir.path(), &TopicNames::default()));
+        assert!(["cannot be repaired", "move", "a new log"].iter().all(|part| text.contains(part)), "{text}");
+        assert_eq!(fs::metadata(file(dir.path())).unwrap().len(), 0);
+    }
+    fs::rename(file(dir.path()), dir.path().join("moved")).unwrap();
+    drop(open(dir.path()));
+    // As a kill leaves it right after the file was made.
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(file(dir.path()), "").unwrap();
+    drop(open(dir.path()));
+}
+
+#[test]
 fn a_file_that_is_something_else_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(file(dir.path()), "this is no database, but it is long enough to look like one at first sight: ".repeat(20))

@@ -1,10 +1,10 @@
 //! Finding damage when the log is opened, and on demand.
 //!
-//! **Guarantee.** A truncated file is found at every opening. After an unclean end (the write-ahead log was left behind) that log,
+//! **Guarantee.** A truncated file is found at every opening, an empty one too. After an unclean end (the write-ahead log was left behind) that log,
 //! the structure of the file and the newest messages of each partition are checked before anything is read or appended.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use diesel::prelude::*;
@@ -22,10 +22,13 @@ use crate::records::TopicNames;
 const CHECK_WHOLE_UP_TO_BYTES: u64 = 256 * 1024 * 1024;
 /// Newest messages of each partition checked after an unclean end: what was being written when the process died.
 const CHECK_NEWEST: i64 = 64;
+/// What the lock's file says once there is a log.
+const MADE: &[u8] = b"mailbox.db was made\n";
 /// Messages read at a time when everything is checked.
 const CHUNK: usize = 500;
 
-/// A shared lock that every opener of the file holds: the first one is alone and may check or replace it.
+/// A shared lock that every opener of the file holds: the first one is alone and may check or replace it. The lock's own file
+/// remembers that there is a log: an empty `mailbox.db` beside it has lost what it held, and is not about to be made.
 #[derive(Debug)]
 pub(super) struct Presence {
     file: File,
@@ -45,6 +48,27 @@ impl Presence {
                 Ok((Presence { file }, false))
             }
             Err(TryLockError::Error(error)) => Err(refused(error)),
+        }
+    }
+
+    /// Whether the file at `path` is empty and was not.
+    pub(super) fn misses_a_log(&self, path: &Path) -> bool {
+        size(path) == 0 && self.remembers_a_log()
+    }
+
+    fn remembers_a_log(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.len() > 0)
+    }
+
+    /// For whoever is alone, and before the log is made.
+    fn forget(&self) -> std::io::Result<()> {
+        self.file.set_len(0)
+    }
+
+    /// For whoever is alone, once the log has its tables. Not worth failing for: an emptied file would only be taken for a new one.
+    fn remember(&self) {
+        if !self.remembers_a_log() && (&self.file).write_all(MADE).is_err() {
+            slog_scope::debug!("That there is a mailbox could not be noted.");
         }
     }
 
@@ -80,6 +104,7 @@ pub(super) fn open_checked(path: &Path, names: &TopicNames, max_bytes: Option<u6
         }
         // Before SQLite sees it: it takes damage for the end of the log, and removes what is behind it.
         is_taken_up(path)?;
+        is_not_emptied(path, &presence)?;
         if !unclean {
             is_whole(path)?;
         }
@@ -94,6 +119,9 @@ pub(super) fn open_checked(path: &Path, names: &TopicNames, max_bytes: Option<u6
             database.run(|connection| structure(connection, path, "quick_check"))?;
         }
         database.read(|connection| newest(connection, path, names))?;
+    }
+    if alone {
+        presence.remember();
     }
     presence.share()?;
     Ok(Opened { presence, database, identity })
@@ -122,6 +150,19 @@ fn is_taken_up(path: &Path) -> Result<(), MailboxError> {
     // A file has its first page before anything is written to the log.
     if committed > 0 && size(path) == 0 {
         return Err(damaged(path, &format!("it is gone, and its write-ahead log {} is not", log.display())));
+    }
+    Ok(())
+}
+
+/// Refuses an empty file where there was a log. One that is not there at all was moved away, and is made anew.
+fn is_not_emptied(path: &Path, presence: &Presence) -> Result<(), MailboxError> {
+    let lock = beside(path, ".open");
+    if !path.exists() {
+        let refused = |error| MailboxError::Unavailable(format!("{}: cannot be written: {error}", lock.display()));
+        return presence.forget().map_err(refused);
+    }
+    if presence.misses_a_log(path) {
+        return Err(damaged(path, &format!("it is empty (0 bytes), and {} says that it was not", lock.display())));
     }
     Ok(())
 }

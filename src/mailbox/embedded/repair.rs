@@ -50,7 +50,7 @@ pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> 
     if !dir.is_dir() {
         return Err(nothing(&path));
     }
-    let (_presence, alone) = Presence::enter(&path)?;
+    let (presence, alone) = Presence::enter(&path)?;
     if !alone {
         return Err(MailboxError::Unavailable(format!("{file}: in use by a running reprise: stop it before the repair")));
     }
@@ -59,6 +59,9 @@ pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> 
     }
     if ![&path, &beside(&path, "-wal")].iter().any(|path| path.exists()) {
         return Err(nothing(&path));
+    }
+    if presence.misses_a_log(&path) && surveyed(&path)?.committed == 0 {
+        return Err(hopeless(&path));
     }
     let (copy, fresh) = (beside(&path, ".copy"), beside(&path, ".fresh"));
     let clear = || {
@@ -96,12 +99,15 @@ fn nothing(path: &Path) -> MailboxError {
     MailboxError::Invalid(format!("{}: there is no such file, so there is nothing to repair", path.display()))
 }
 
+fn surveyed(path: &Path) -> Result<Survey, MailboxError> {
+    Survey::of(path).map_err(|error| MailboxError::Unavailable(format!("{}-wal: cannot be read: {error}", path.display())))
+}
+
 /// Writes what can be read of `path` to `fresh`, by way of `copy`.
 fn save(path: &Path, copy: &Path, fresh_path: &Path, names: &TopicNames, stamp: i64) -> Result<Repaired, MailboxError> {
     let mut fresh = Database::open(fresh_path, None)?;
     fresh.run(schema::prepare)?;
-    let survey = Survey::of(path)
-        .map_err(|error| MailboxError::Unavailable(format!("{}-wal: cannot be read: {error}", path.display())))?;
+    let survey = surveyed(path)?;
     let outdated = survey.is_outdated(Header::read(path).ok().flatten().as_ref());
     let taken = if outdated { &Survey::default() } else { &survey };
     let (mut old, every) = source::open(path, copy, (fresh_path, &mut fresh), taken)
