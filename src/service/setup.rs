@@ -26,12 +26,6 @@ pub struct SetupActor {
     launch: Launch,
 }
 
-enum Attempt {
-    Done(Prepared),
-    Away(String),
-    Refused(String),
-}
-
 impl SetupActor {
     /// Sets up `mailbox` with `partitions` partitions a topic, and `store`.
     pub fn new(
@@ -45,38 +39,34 @@ impl SetupActor {
     }
 }
 
-fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Attempt {
-    match store.migrate() {
-        Ok(_) => {}
-        Err(StoreError::Unavailable(detail)) => return Attempt::Away(format!("database: {detail}")),
-        Err(error) => return Attempt::Refused(format!("database {}: {error}", store.describe())),
-    }
-    match mailbox.create_topics(partitions) {
-        Ok(reports) => {
-            for report in reports.iter().filter(|report| !report.warnings.is_empty()) {
-                slog_scope::warn!("A topic is not as wanted."; "topic" => &report.topic, "warnings" => report.warnings.join("; "));
-            }
-        }
-        Err(MailboxError::Unavailable(detail)) => return Attempt::Away(format!("mailbox: {detail}")),
-        Err(error) => return Attempt::Refused(format!("mailbox {}: {error}", mailbox.describe())),
-    }
-    match recognise(mailbox, store) {
-        Ok(()) => {}
-        Err(Trouble::Store(StoreError::Unavailable(detail))) => return Attempt::Away(format!("database: {detail}")),
-        Err(Trouble::Store(error)) => return Attempt::Refused(format!("database {}: {error}", store.describe())),
-        Err(Trouble::Mailbox(MailboxError::Unavailable(detail))) => return Attempt::Away(format!("mailbox: {detail}")),
-        Err(Trouble::Mailbox(error)) => return Attempt::Refused(format!("mailbox {}: {error}", mailbox.describe())),
-    }
-    match mailbox.partitions() {
-        Ok(partitions) => Attempt::Done(Prepared { partitions }),
-        Err(MailboxError::Unavailable(detail)) => Attempt::Away(format!("mailbox: {detail}")),
-        Err(error) => Attempt::Refused(format!("mailbox {}: {error}", mailbox.describe())),
+/// What keeps the set-up from being done; what is away is tried again.
+enum Trouble {
+    Away(String),
+    Refused(String),
+}
+
+fn in_database(store: &dyn Store) -> impl Fn(StoreError) -> Trouble {
+    move |error| match error {
+        StoreError::Unavailable(detail) => Trouble::Away(format!("database: {detail}")),
+        error => Trouble::Refused(format!("database {}: {error}", store.describe())),
     }
 }
 
-enum Trouble {
-    Store(StoreError),
-    Mailbox(MailboxError),
+fn in_mailbox(mailbox: &dyn Mailbox) -> impl Fn(MailboxError) -> Trouble {
+    move |error| match error {
+        MailboxError::Unavailable(detail) => Trouble::Away(format!("mailbox: {detail}")),
+        error => Trouble::Refused(format!("mailbox {}: {error}", mailbox.describe())),
+    }
+}
+
+fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Result<Prepared, Trouble> {
+    store.migrate().map_err(in_database(store))?;
+    let reports = mailbox.create_topics(partitions).map_err(in_mailbox(mailbox))?;
+    for report in reports.iter().filter(|report| !report.warnings.is_empty()) {
+        slog_scope::warn!("A topic is not as wanted."; "topic" => &report.topic, "warnings" => report.warnings.join("; "));
+    }
+    recognise(mailbox, store)?;
+    Ok(Prepared { partitions: mailbox.partitions().map_err(in_mailbox(mailbox))? })
 }
 
 /// Makes sure that the loader's offsets in the database mean something in this mailbox: it may have been made anew, or put back to
@@ -84,12 +74,12 @@ enum Trouble {
 fn recognise(mailbox: &dyn Mailbox, store: &dyn Store) -> Result<(), Trouble> {
     let Some(identity) = mailbox.identity() else { return Ok(()) };
     // The places before the ends: another instance may be loading.
-    let places = store.ledger().map_err(Trouble::Store)?;
-    let ends = mailbox.watermarks(Topic::MusicTransformed).map_err(Trouble::Mailbox)?;
+    let places = store.ledger().map_err(in_database(store))?;
+    let ends = mailbox.watermarks(Topic::MusicTransformed).map_err(in_mailbox(mailbox))?;
     let end = |at| ends.iter().find(|ends| ends.at == at).map_or(0, |ends| ends.high);
     let reached = places.iter().filter_map(|(claim, _)| Some((claim.at, claim.next_offset?)));
     let beyond: Vec<TopicPartition> = reached.filter(|(at, next)| *next > end(*at)).map(|(at, _)| at).collect();
-    if store.recognise(&identity, &beyond).map_err(Trouble::Store)? {
+    if store.recognise(&identity, &beyond).map_err(in_database(store))? {
         slog_scope::warn!("The database was filled from another mailbox, or a later state of this one: it is read from its beginning.";
             "database" => store.describe(), "mailbox" => mailbox.describe());
     }
@@ -109,17 +99,17 @@ async fn set_up(
         let attempted = log::actor::spawn_blocking(move || attempt(&*mailbox, &*store, partitions)).await;
         drop(working);
         match attempted {
-            Ok(Attempt::Done(prepared)) => {
+            Ok(Ok(prepared)) => {
                 gate.send_replace(Some(prepared));
                 return Exit::Normal;
             }
-            Ok(Attempt::Away(reason)) => {
+            Ok(Err(Trouble::Away(reason))) => {
                 slog_scope::warn!("Waiting for what is needed to start."; "reason" => &reason);
                 let until = now_micros() + i64::try_from(PAUSE.as_micros()).unwrap_or(0);
                 let _waiting = launch.pulse.waiting(reason, Some(until));
                 tokio::time::sleep(PAUSE).await;
             }
-            Ok(Attempt::Refused(reason)) => return Exit::Stopped(reason),
+            Ok(Err(Trouble::Refused(reason))) => return Exit::Stopped(reason),
             Err(error) => return Exit::Failed(error.to_string()),
         }
     }

@@ -1,7 +1,8 @@
 //! Finding damage when the log is opened, and on demand.
 //!
-//! **Guarantee.** A truncated file is found at every opening, an empty one too. After an unclean end (the write-ahead log was left behind) that log,
-//! the structure of the file and the newest messages of each partition are checked before anything is read or appended.
+//! **Guarantee.** A truncated file is found at every opening, an empty one too. After an unclean end (the write-ahead log was left
+//! behind) that log, the structure of the file and the newest messages of each partition are checked before anything is read or
+//! appended.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -127,22 +128,22 @@ pub(super) fn open_checked(path: &Path, names: &TopicNames, max_bytes: Option<u6
     Ok(Opened { presence, database, identity })
 }
 
-fn size(path: &Path) -> u64 {
+/// Bytes of a file; 0 for one that is not there.
+pub(super) fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Refuses a write-ahead log of which something committed would not be taken up.
 fn is_taken_up(path: &Path) -> Result<(), MailboxError> {
     let log = beside(path, "-wal");
-    let survey =
-        Survey::of(path).map_err(|error| MailboxError::Unavailable(format!("{}: cannot be read: {error}", log.display())))?;
+    let survey = Survey::of(path)?;
     let Survey { recovered, committed, .. } = survey;
     if survey.lost() > 0 {
         let finding =
             format!("its write-ahead log {} can be read up to page {recovered} of the {committed} written", log.display());
         return Err(damaged(path, &finding));
     }
-    if survey.is_outdated(Header::read(path).ok().flatten().as_ref()) {
+    if survey.is_outdated {
         let finding =
             format!("its write-ahead log {} is of an earlier time: the one that belongs to it is gone", log.display());
         return Err(damaged(path, &finding));
@@ -193,11 +194,11 @@ fn is_whole(path: &Path) -> Result<(), MailboxError> {
     if size == 0 {
         return Ok(());
     }
-    let Ok(Some(Header { page_bytes, pages, .. })) = Header::read(path) else {
+    let Ok(Some(header)) = Header::read(path) else {
         return Err(damaged(path, "its first bytes are not those of a mailbox"));
     };
-    if size < pages * page_bytes {
-        return Err(damaged(path, &format!("it is cut off: {size} bytes of {}", pages * page_bytes)));
+    if size < header.file_bytes() {
+        return Err(damaged(path, &format!("it is cut off: {size} bytes of {}", header.file_bytes())));
     }
     Ok(())
 }
@@ -211,6 +212,11 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Bytes that the file has when it is whole.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.pages * self.page_bytes
+    }
+
     /// `None` when they are not those of an SQLite file.
     pub(super) fn read(path: &Path) -> std::io::Result<Option<Header>> {
         let mut bytes = Vec::new();

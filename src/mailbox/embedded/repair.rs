@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::damage::{Header, Presence, beside};
+use super::damage::{Header, Presence, beside, size};
 use super::database::Database;
 use super::log::{self, Ends, Log};
 use super::rescue::{self, Met};
@@ -60,7 +60,7 @@ pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> 
     if ![&path, &beside(&path, "-wal")].iter().any(|path| path.exists()) {
         return Err(nothing(&path));
     }
-    if presence.misses_a_log(&path) && surveyed(&path)?.committed == 0 {
+    if presence.misses_a_log(&path) && Survey::of(&path)?.committed == 0 {
         return Err(hopeless(&path));
     }
     let (copy, fresh) = (beside(&path, ".copy"), beside(&path, ".fresh"));
@@ -83,12 +83,8 @@ pub fn repair(dir: &Path, names: &TopicNames) -> Result<Repaired, MailboxError> 
 
 /// All of it is in the file itself. SQLite writes it there when the last connection is closed, and tells nobody if it cannot.
 fn is_on_disk(fresh: &Path) -> Result<(), MailboxError> {
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let whole = match Header::read(fresh) {
-        Ok(Some(header)) => size(fresh) >= header.pages * header.page_bytes,
-        _ => false,
-    };
-    if whole && size(&beside(fresh, "-wal")) == 0 {
+    let header = Header::read(fresh).ok().flatten();
+    if header.is_some_and(|header| size(fresh) >= header.file_bytes()) && size(&beside(fresh, "-wal")) == 0 {
         return Ok(());
     }
     let file = fresh.display();
@@ -99,16 +95,12 @@ fn nothing(path: &Path) -> MailboxError {
     MailboxError::Invalid(format!("{}: there is no such file, so there is nothing to repair", path.display()))
 }
 
-fn surveyed(path: &Path) -> Result<Survey, MailboxError> {
-    Survey::of(path).map_err(|error| MailboxError::Unavailable(format!("{}-wal: cannot be read: {error}", path.display())))
-}
-
 /// Writes what can be read of `path` to `fresh`, by way of `copy`.
 fn save(path: &Path, copy: &Path, fresh_path: &Path, names: &TopicNames, stamp: i64) -> Result<Repaired, MailboxError> {
     let mut fresh = Database::open(fresh_path, None)?;
     fresh.run(schema::prepare)?;
-    let survey = surveyed(path)?;
-    let outdated = survey.is_outdated(Header::read(path).ok().flatten().as_ref());
+    let survey = Survey::of(path)?;
+    let outdated = survey.is_outdated;
     let taken = if outdated { &Survey::default() } else { &survey };
     let (mut old, every) = source::open(path, copy, (fresh_path, &mut fresh), taken)
         .and_then(|mut old| copy_logs(&mut old, &mut fresh, names).map(|every| (old, every)))

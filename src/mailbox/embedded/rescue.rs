@@ -41,21 +41,6 @@ type Found = (i64, MessageRow);
 /// Copies the messages that stand in the table of `old` to `fresh`, which has its logs already.
 pub(super) fn from_the_table(old: &mut Database, fresh: &mut Database) -> Result<Met, MailboxError> {
     let mut met = Met::default();
-    through_the_table(old, fresh, &mut met)?;
-    Ok(met)
-}
-
-/// Copies those that its index leads to besides.
-pub(super) fn from_the_index(
-    old: &mut Database,
-    fresh: &mut Database,
-    every: &[Log],
-    met: &mut Met,
-) -> Result<(), MailboxError> {
-    every.iter().try_for_each(|log| through_the_index(old, fresh, *log, met))
-}
-
-fn through_the_table(old: &mut Database, fresh: &mut Database, met: &mut Met) -> Result<(), MailboxError> {
     // Positions are given in sequence, so no message stands beyond as many as were ever appended; unless the list of partitions,
     // which says how many, is damaged or old.
     let appended: Vec<i64> = fresh.read(|connection| Ok(logs::table.select(logs::high).load(connection)?))?;
@@ -65,7 +50,7 @@ fn through_the_table(old: &mut Database, fresh: &mut Database, met: &mut Met) ->
         let to = end.min(from + CHUNK);
         let rows = match old.run(|connection| load(connection, from, to)) {
             Ok(rows) if rows.is_empty() => match old.run(|connection| next_position(connection, to)) {
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(met),
                 Ok(Some(next)) => {
                     // Never back, whatever a damaged page says.
                     from = next.max(to);
@@ -78,9 +63,19 @@ fn through_the_table(old: &mut Database, fresh: &mut Database, met: &mut Met) ->
             Err(_) => old.run(|connection| Ok(singly(connection, from..to, &mut met.unread)))?,
         };
         from = to;
-        met.kept += fresh.write(|connection| keep(connection, rows, met))?;
+        met.kept += fresh.write(|connection| keep(connection, rows, &mut met))?;
     }
-    Ok(())
+    Ok(met)
+}
+
+/// Copies those that its index leads to besides.
+pub(super) fn from_the_index(
+    old: &mut Database,
+    fresh: &mut Database,
+    every: &[Log],
+    met: &mut Met,
+) -> Result<(), MailboxError> {
+    every.iter().try_for_each(|log| through_the_index(old, fresh, *log, met))
 }
 
 /// Looks for messages that the index lists and that the walk through the table did not meet: a damaged page may hide the sound

@@ -16,6 +16,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::damage::{Header, beside};
+use crate::mailbox::MailboxError;
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
@@ -39,8 +40,8 @@ pub(super) struct Survey {
     page_bytes: u64,
     /// Pages that the file had at the last commit that is taken up.
     pages: u64,
-    /// It is older than what is in the file: somebody put it there.
-    is_outdated: bool,
+    /// It is of an earlier time than the file: somebody put it there.
+    pub(super) is_outdated: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,29 +52,42 @@ struct Frame {
 
 impl Survey {
     /// Reads the log beside the file at `path`. One that is not there, or empty, has no frames.
-    pub(super) fn of(path: &Path) -> io::Result<Survey> {
-        let file = match File::open(beside(path, "-wal")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            opened => Some(opened?),
-        };
+    ///
+    /// # Errors
+    /// [`MailboxError::Unavailable`] when it cannot be read.
+    pub(super) fn of(path: &Path) -> Result<Survey, MailboxError> {
+        let log = beside(path, "-wal");
+        Survey::read(path, &log)
+            .map_err(|error| MailboxError::Unavailable(format!("{}: cannot be read: {error}", log.display())))
+    }
+
+    fn read(path: &Path, log: &Path) -> io::Result<Survey> {
         let index = Index::read(path)?;
-        let Some(mut log) = file.map(BufReader::new) else { return Ok(Survey::default().reaching(index.map(|i| i.left))) };
+        let without_frames = |index: Option<Index>| Survey::default().reaching(index.map(|index| index.left));
+        let mut log = match File::open(log) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(without_frames(index)),
+            opened => BufReader::new(opened?),
+        };
         let mut header = [0; HEADER_BYTES];
         if !fill(&mut log, &mut header)? {
-            return Ok(Survey::default().reaching(index.map(|index| index.left)));
+            return Ok(without_frames(index));
         }
         let mut header = LogHeader::read(&header);
+        let file = Header::read(path).ok().flatten();
         let told = header.page_bytes.filter(|_| header.is_sound);
-        let page_bytes = match told {
-            Some(bytes) => bytes,
-            None => Header::read(path).ok().flatten().map_or(USUAL_PAGE_BYTES, |header| header.page_bytes),
-        };
+        let page_bytes = told.or(file.map(|file| file.page_bytes)).unwrap_or(USUAL_PAGE_BYTES);
         if !header.is_sound {
-            let index_salt = index.as_ref().map(|index| index.salt);
-            header.salt = index_salt.or(usual_salt(&mut log, page_bytes)?).unwrap_or(header.salt);
+            let usual = match &index {
+                Some(index) => Some(index.salt),
+                None => usual_salt(&mut log, page_bytes)?,
+            };
+            header.salt = usual.unwrap_or(header.salt);
             log.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
         }
-        Walk { header, page_bytes, index }.through(&mut log)
+        let mut survey = Walk { header, page_bytes, index }.through(&mut log)?;
+        // The file never gets shorter.
+        survey.is_outdated |= survey.recovered > 0 && file.is_some_and(|file| file.pages > survey.pages);
+        Ok(survey)
     }
 
     /// With the last commit where the index says it was.
@@ -85,11 +99,6 @@ impl Survey {
     /// Frames that were committed and that SQLite would not take up.
     pub(super) fn lost(&self) -> u64 {
         self.committed - self.recovered
-    }
-
-    /// Whether it is of an earlier time than the file, which never gets shorter.
-    pub(super) fn is_outdated(&self, file: Option<&Header>) -> bool {
-        self.is_outdated || self.recovered > 0 && file.is_some_and(|file| file.pages > self.pages)
     }
 
     /// Pages of which the newest state was committed and cannot be had.
