@@ -16,11 +16,15 @@ import soundfile
 # to the greatest of the clip.
 RELATIVE = {
     "energy": 0.001, "zero_crossing_rate": 0.001, "spectral_centroid": 0.003, "spectral_bandwidth": 0.01,
-    "spectral_rolloff": 0.01, "spectral_flatness": 0.01, "spectral_contrast": 0.025, "chroma": 0.01, "bpm_reference": 1e-6,
+    "spectral_rolloff": 0.01, "spectral_flatness": 0.01, "spectral_contrast": 0.02, "chroma": 0.01, "bpm_reference": 1e-6,
 }
 ABSOLUTE = {"harmonic_ratio": 0.001}
-# Where sound meets digital silence, crossings are those of rounding noise: alike in level and spectrum, not bit by bit.
-WIDER = {("gaps.wav", "zero_crossing_rate"): 0.02, ("gaps.wav", "chroma"): 0.05}
+# Where sound meets digital silence, crossings are those of rounding noise: alike in level and spectrum, not bit by bit. From 96 kHz
+# the reference comes in several stages, and its top band, at the edge of the filter, is theirs.
+WIDER = {
+    ("gaps.wav", "zero_crossing_rate"): 0.02, ("gaps.wav", "chroma"): 0.05,
+    ("band_96000.wav", "spectral_contrast"): 0.025,
+}
 RELATIVE_TO_GREATEST = {"mfcc": 0.01}
 
 
