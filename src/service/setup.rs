@@ -1,5 +1,6 @@
 //! The set-up actor: brings topics and tables into being, waits for what is away, and opens the gate for the stages.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,34 +40,42 @@ impl SetupActor {
     }
 }
 
-/// What keeps the set-up from being done; what is away is tried again.
+/// What keeps the set-up from being done.
 enum Trouble {
+    /// Tried again, for as long as it takes.
     Away(String),
+    /// Nobody knows: as any failure, tried again a number of times.
+    Failed(String),
+    /// A person has to act.
     Refused(String),
 }
 
-fn in_database(store: &dyn Store) -> impl Fn(StoreError) -> Trouble {
+fn in_database(store: impl Display) -> impl Fn(StoreError) -> Trouble {
     move |error| match error {
         StoreError::Unavailable(detail) => Trouble::Away(format!("database: {detail}")),
-        error => Trouble::Refused(format!("database {}: {error}", store.describe())),
+        StoreError::Fenced(detail) => Trouble::Failed(format!("database {store}: {detail}")),
+        error @ (StoreError::Data(_) | StoreError::Setup(_)) => Trouble::Refused(format!("database {store}: {error}")),
     }
 }
 
-fn in_mailbox(mailbox: &dyn Mailbox) -> impl Fn(MailboxError) -> Trouble {
+fn in_mailbox(mailbox: impl Display) -> impl Fn(MailboxError) -> Trouble {
     move |error| match error {
         MailboxError::Unavailable(detail) => Trouble::Away(format!("mailbox: {detail}")),
-        error => Trouble::Refused(format!("mailbox {}: {error}", mailbox.describe())),
+        error @ (MailboxError::Corrupt(_) | MailboxError::Invalid(_)) => {
+            Trouble::Refused(format!("mailbox {mailbox}: {error}"))
+        }
+        error => Trouble::Failed(format!("mailbox {mailbox}: {error}")),
     }
 }
 
 fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Result<Prepared, Trouble> {
-    store.migrate().map_err(in_database(store))?;
-    let reports = mailbox.create_topics(partitions).map_err(in_mailbox(mailbox))?;
+    store.migrate().map_err(in_database(store.describe()))?;
+    let reports = mailbox.create_topics(partitions).map_err(in_mailbox(mailbox.describe()))?;
     for report in reports.iter().filter(|report| !report.warnings.is_empty()) {
         slog_scope::warn!("A topic is not as wanted."; "topic" => &report.topic, "warnings" => report.warnings.join("; "));
     }
     recognise(mailbox, store)?;
-    Ok(Prepared { partitions: mailbox.partitions().map_err(in_mailbox(mailbox))? })
+    Ok(Prepared { partitions: mailbox.partitions().map_err(in_mailbox(mailbox.describe()))? })
 }
 
 /// Makes sure that the loader's offsets in the database mean something in this mailbox: it may have been made anew, or put back to
@@ -74,12 +83,12 @@ fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Result<
 fn recognise(mailbox: &dyn Mailbox, store: &dyn Store) -> Result<(), Trouble> {
     let Some(identity) = mailbox.identity() else { return Ok(()) };
     // The places before the ends: another instance may be loading.
-    let places = store.ledger().map_err(in_database(store))?;
-    let ends = mailbox.watermarks(Topic::MusicTransformed).map_err(in_mailbox(mailbox))?;
+    let places = store.ledger().map_err(in_database(store.describe()))?;
+    let ends = mailbox.watermarks(Topic::MusicTransformed).map_err(in_mailbox(mailbox.describe()))?;
     let end = |at| ends.iter().find(|ends| ends.at == at).map_or(0, |ends| ends.high);
     let reached = places.iter().filter_map(|(claim, _)| Some((claim.at, claim.next_offset?)));
     let beyond: Vec<TopicPartition> = reached.filter(|(at, next)| *next > end(*at)).map(|(at, _)| at).collect();
-    if store.recognise(&identity, &beyond).map_err(in_database(store))? {
+    if store.recognise(&identity, &beyond).map_err(in_database(store.describe()))? {
         slog_scope::warn!("The database was filled from another mailbox, or a later state of this one: it is read from its beginning.";
             "database" => store.describe(), "mailbox" => mailbox.describe());
     }
@@ -109,6 +118,7 @@ async fn set_up(
                 let _waiting = launch.pulse.waiting(reason, Some(until));
                 tokio::time::sleep(PAUSE).await;
             }
+            Ok(Err(Trouble::Failed(reason))) => return Exit::Failed(reason),
             Ok(Err(Trouble::Refused(reason))) => return Exit::Stopped(reason),
             Err(error) => return Exit::Failed(error.to_string()),
         }
@@ -137,5 +147,26 @@ impl Handler<Control> for SetupActor {
             Control::Drain => ctx.stop(),
             Control::Crash => panic!("crash injected into {}", self.launch.name),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_person_must_mend_ends_the_set_up_for_good() {
+        let text = || "why".to_owned();
+        let away = [MailboxError::Unavailable(text())];
+        let failed = [MailboxError::Failed(text()), MailboxError::Fenced(text()), MailboxError::Revoked(text())];
+        let refused = [MailboxError::Corrupt(text()), MailboxError::Invalid(text())];
+        let mailbox = |error| in_mailbox("kafka")(error);
+        assert!(away.into_iter().map(mailbox).all(|trouble| matches!(trouble, Trouble::Away(_))));
+        assert!(failed.into_iter().map(mailbox).all(|trouble| matches!(trouble, Trouble::Failed(_))));
+        assert!(refused.into_iter().map(mailbox).all(|trouble| matches!(trouble, Trouble::Refused(_))));
+        let database = |error| in_database("postgres")(error);
+        assert!(matches!(database(StoreError::Unavailable(text())), Trouble::Away(_)));
+        assert!(matches!(database(StoreError::Fenced(text())), Trouble::Failed(_)));
+        assert!(matches!(database(StoreError::Setup(text())), Trouble::Refused(_)));
     }
 }

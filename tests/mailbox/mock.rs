@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use reprise::mailbox::{KafkaMailbox, KafkaOptions, Mailbox, MailboxError, SessionSpec};
 use reprise::records::Topic;
 
@@ -95,4 +96,42 @@ fn a_wrong_property_is_named() {
         let refused = KafkaMailbox::open(KafkaOptions { properties, ..plain }).unwrap_err();
         assert!(matches!(&refused, MailboxError::Invalid(text) if text.contains(key)), "{refused:?}");
     }
+}
+
+/// What a broker answers of a topic that it has not heard of, or not yet.
+const UNKNOWN: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+
+#[test]
+fn a_leader_that_does_not_know_its_partition_yet_is_waited_for() {
+    let cluster = cluster();
+    let mailbox = KafkaMailbox::open(options(&cluster.bootstrap_servers(), "")).unwrap();
+    fill(&mailbox, at(IN, 0), 4);
+    cluster.request_errors(RDKafkaApiKey::ListOffsets, &[UNKNOWN; 9]);
+    let high = |mailbox: &KafkaMailbox| mailbox.watermarks(IN).unwrap().first().map(|marks| marks.high);
+    assert_eq!(high(&mailbox), Some(4));
+    // For longer than brokers take: still an outage, as the topic exists.
+    cluster.request_errors(RDKafkaApiKey::ListOffsets, &[UNKNOWN; 2_000]);
+    is_unavailable(mailbox.watermarks(IN), &cluster.bootstrap_servers());
+    let spec = SessionSpec { transactional: false, ..reader("g", IN) };
+    let mut session = mailbox.open(&spec).unwrap();
+    let outage = (0..200).find_map(|_| session.poll(1, Duration::from_millis(100)).err());
+    is_unavailable::<()>(Err(outage.unwrap()), &cluster.bootstrap_servers());
+    cluster.clear_request_errors(RDKafkaApiKey::ListOffsets);
+    assert_eq!(high(&mailbox), Some(4));
+    copy(&mailbox, &spec, session, OUT, 4);
+    assert_eq!(texts(&all(&mailbox, at(OUT, 0))), ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn a_topic_that_a_broker_does_not_know_yet_is_waited_for() {
+    let cluster = cluster();
+    let mailbox = KafkaMailbox::open(options(&cluster.bootstrap_servers(), "")).unwrap();
+    cluster.topic_error(IN.default_name(), UNKNOWN).unwrap();
+    let refused = mailbox.partitions();
+    assert!(matches!(&refused, Err(MailboxError::Invalid(text)) if text.contains(IN.default_name())), "{refused:?}");
+    let asking = std::thread::spawn(move || mailbox.partitions());
+    // How long it takes to be known, not a wait for anything.
+    std::thread::sleep(Duration::from_millis(700));
+    cluster.topic_error(IN.default_name(), RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+    assert_eq!(asking.join().unwrap().unwrap(), PARTITIONS);
 }

@@ -28,9 +28,9 @@ pub(super) fn from_code(options: &KafkaOptions, doing: &str, code: Code, detail:
         | Code::AssignmentLost
         | Code::WaitingForCoordinator
         | Code::StaleMemberEpoch => MailboxError::Revoked(text),
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::MessageSizeTooLarge => {
-            MailboxError::Invalid(text)
-        }
+        Code::MessageSizeTooLarge => MailboxError::Invalid(text),
+        // Every topic was seen when the session was opened: either this broker is behind, or the topic is gone. Opening anew tells.
+        _ if unknown(code) => MailboxError::Failed(text),
         _ if passes(code) => MailboxError::Unavailable(text),
         _ => MailboxError::Failed(text),
     }
@@ -42,6 +42,12 @@ pub(super) fn code(error: &KafkaError) -> Option<Code> {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),
     }
+}
+
+/// Whether the broker that answers does not know the topic or the partition. Not yet, it may be: one that has just started or has
+/// lost touch with the others answers so of topics that exist.
+pub(super) fn unknown(code: Code) -> bool {
+    matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
 }
 
 /// Whether waiting may help: the broker is away, starting, electing or full.
@@ -71,6 +77,14 @@ pub(super) fn passes(code: Code) -> bool {
             | Code::UnstableOffsetCommit
             | Code::ConcurrentTransactions
             | Code::InvalidReplicationFactor
+            | Code::ISRInsufficient
+            | Code::OffsetNotAvailable
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::PreferredLeaderNotAvailable
+            | Code::EligibleLeadersNotAvailable
+            | Code::ListenerNotFound
+            | Code::ThrottlingQuotaExceeded
             | Code::Retry
             | Code::PurgeQueue
             | Code::PurgeInflight

@@ -18,8 +18,11 @@ use crate::records::Topic;
 
 /// How long librdkafka gets to close a client. Closing has been seen to hang; the client is then abandoned with its thread.
 const CLOSE: Duration = Duration::from_secs(5);
-/// How long a partition may be without a leader before that is an outage.
-const ELECTED: Duration = Duration::from_secs(3);
+/// How long a partition may be without a leader, or unknown to a broker that answers, before that counts: a broker that has just
+/// come back answers before it has heard of everything.
+const AGREED: Duration = Duration::from_secs(3);
+/// Between two questions meanwhile.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Group under which nothing is ever committed: librdkafka wants one.
 const NOBODY: &str = "reprise.reader";
 
@@ -56,24 +59,22 @@ impl Reader {
 
     /// How many partitions the topic has.
     pub(super) fn partitions(&self, topic: Topic) -> Result<i32, MailboxError> {
-        self.find(topic)?.ok_or_else(|| {
-            let name = self.options.names.name(topic);
-            MailboxError::Invalid(format!("topic {name} does not exist: make it with `reprise topics`"))
-        })
+        let deadline = Instant::now() + AGREED;
+        loop {
+            if let Some(count) = self.find(topic)? {
+                return Ok(count);
+            }
+            if Instant::now() >= deadline {
+                let name = self.options.names.name(topic);
+                return Err(MailboxError::Invalid(format!("topic {name} does not exist: make it with `reprise topics`")));
+            }
+            std::thread::sleep(AGAIN);
+        }
     }
 
-    /// As [`Reader::partitions`]; `None` when the topic does not exist.
+    /// As [`Reader::partitions`], by what the first broker says; `None` when it knows no such topic.
     pub(super) fn find(&self, topic: Topic) -> Result<Option<i32>, MailboxError> {
-        let name = self.options.names.name(topic);
-        let doing = "asking for topics";
-        let metadata =
-            self.consumer().fetch_metadata(Some(name), REACH).map_err(|error| faults::explain(&self.options, doing, &error))?;
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else { return Ok(None) };
-        match found.error().map(RDKafkaErrorCode::from) {
-            None => Ok(Some(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX))),
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
-            Some(code) => Err(faults::from_code(&self.options, doing, code, &format!("{name}: {code}"))),
-        }
+        find(&self.options, self.consumer(), topic)
     }
 
     /// How many brokers there are.
@@ -221,29 +222,51 @@ impl Drop for Reader {
     }
 }
 
+/// How many partitions the topic has; `None` when the broker that answers knows no such topic.
+fn find(options: &KafkaOptions, consumer: &BaseConsumer<Listener>, topic: Topic) -> Result<Option<i32>, MailboxError> {
+    let name = options.names.name(topic);
+    let doing = "asking for topics";
+    let metadata = consumer.fetch_metadata(Some(name), REACH).map_err(|error| faults::explain(options, doing, &error))?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else { return Ok(None) };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(Some(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX))),
+        Some(code) if faults::unknown(code) => Ok(None),
+        Some(code) => Err(faults::from_code(options, doing, code, &format!("{name}: {code}"))),
+    }
+}
+
 /// The first offset kept and the last stable offset.
 pub(super) fn ends(
     options: &KafkaOptions,
     consumer: &BaseConsumer<Listener>,
     at: TopicPartition,
 ) -> Result<(i64, i64), MailboxError> {
-    let deadline = Instant::now() + ELECTED;
+    let doing = "asking for the ends of a partition";
+    let deadline = Instant::now() + AGREED;
     loop {
         let error = match consumer.fetch_watermarks(options.names.name(at.topic), at.partition, REACH) {
             Ok(found) => return Ok(found),
             Err(error) => error,
         };
-        match faults::code(&error) {
-            Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                return Err(MailboxError::Invalid(format!("{at} does not exist in {}", options.names.name(at.topic))));
-            }
-            // A topic that was just made: not every broker knows its leader yet.
+        let unknown = faults::code(&error).is_some_and(faults::unknown);
+        let electing = matches!(
+            faults::code(&error),
             Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
-                if Instant::now() < deadline =>
-            {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            _ => return Err(faults::explain(options, "asking for the ends of a partition", &error)),
+        );
+        if !unknown && !electing {
+            return Err(faults::explain(options, doing, &error));
+        }
+        // Asking also renews what librdkafka remembers of the topic.
+        let count = find(options, consumer, at.topic)?;
+        if Instant::now() < deadline {
+            std::thread::sleep(AGAIN);
+        } else if !unknown {
+            return Err(faults::explain(options, doing, &error));
+        } else if count.is_none_or(|count| at.partition >= count) {
+            return Err(MailboxError::Invalid(format!("{at} does not exist in {}", options.names.name(at.topic))));
+        } else {
+            let text = format!("kafka at {}: {doing}: {at} exists, but its leader does not know it yet", options.brokers);
+            return Err(MailboxError::Unavailable(text));
         }
     }
 }
