@@ -21,10 +21,12 @@ mod decode;
 mod edit_list;
 mod error;
 mod hpss;
+mod interpolator;
 mod key;
 mod level;
 mod limits;
 mod loudness;
+mod lowpass;
 mod median;
 mod mel;
 mod mend;
@@ -53,4 +55,4 @@ pub use resample::ANALYSIS_RATE;
 pub use symphonia::core::io::MediaSource;
 
 /// Version of the analysis. What was stored by a lower one is analysed again.
-pub const FEATURES_VERSION: u32 = 5;
+pub const FEATURES_VERSION: u32 = 6;

@@ -1,34 +1,24 @@
 //! Band-limited resampling to the analysis rate by overlap-save in the frequency domain.
 //!
-//! The filter is the Kaiser-windowed sinc of soxr's HQ quality, which the reference uses: flat to 91.4 % of the lower Nyquist
-//! frequency, -6 dB in the middle of the transition, at least some -125 dB beyond. Filtering and decimation are one multiplication
-//! and a shorter inverse transform.
+//! The filter is that of soxr's HQ quality, which the reference uses: [`super::lowpass`], and [`super::interpolator`] for rates that
+//! are no factor of two away. Filtering and decimation are one multiplication and a shorter inverse transform.
 //!
 //! The reference filters in single precision, in blocks, and so does this, in the same blocks. A transform spreads its rounding noise,
 //! some -150 dB, over the whole block: digital silence beside sound is noise to the end of the block and silence from there on.
 //! The reference counts the crossings of that noise and takes its spectrum for music: clips with silence in them have other
 //! zero-crossing rates and centroids without it, a click track by half. What is silent for a whole block stays silent.
 
-use std::f64::consts::PI;
 use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
+use super::interpolator::Interpolator;
+use super::lowpass::Lowpass;
+
 /// The rate that all analysis happens at, as in the reference.
 pub const ANALYSIS_RATE: u32 = 22_050;
-
-/// The filter is -6 dB here, as part of the lower Nyquist frequency, and nothing from that frequency on.
-const CUTOFF: f64 = 0.956_872;
-/// Shape of the Kaiser window for a stop band of -126 dB, and the taps this takes in a transition of 1; and what each further
-/// decibel takes. As measured of the reference, within 0.25 dB down to -90 dB at the usual rates.
-const KAISER_BETA: f64 = 13.040_1;
-const BETA_PER_DB: f64 = 0.110_2;
-const TAPS_PER_TRANSITION: f64 = 8.302_3;
-const TAPS_PER_DB: f64 = 0.071_7;
-/// Samples of a block of the reference, at the rate that its filter works at.
-const BLOCK: f64 = 2_048.0;
 
 /// Resamples whole clips; keeps filter and FFT plans for the last rate seen.
 #[derive(Default)]
@@ -44,6 +34,8 @@ struct Plan {
     inverse: Arc<dyn Fft<f32>>,
     /// The filter from 0 Hz to below the lower Nyquist frequency, scaled for the round trip.
     response: Vec<Complex32>,
+    lowpass: Lowpass,
+    interpolator: Option<Interpolator>,
     /// Samples that the filter reaches on each side of the one it makes, at the input rate.
     reach: usize,
     /// Samples that a block makes, at the input and at the output rate. They stand at its beginning.
@@ -76,10 +68,11 @@ impl Plan {
     fn new(rate: u32) -> Plan {
         let shared = gcd(rate, ANALYSIS_RATE);
         let (up, down) = ((ANALYSIS_RATE / shared) as usize, (rate / shared) as usize);
-        let Kernel { taps, block } = Kernel::of(rate);
-        let reach = taps.len() - 1;
+        let lowpass = Lowpass::of(rate);
+        let interpolator = Interpolator::of(rate, lowpass.scale);
+        let reach = lowpass.reach();
         // Whole multiples of `down` keep input and output blocks aligned to a sample.
-        let valid = (block.saturating_sub(2 * reach) + down / 2).div_euclid(down).max(1);
+        let valid = (lowpass.block.saturating_sub(2 * reach) + down / 2).div_euclid(down).max(1);
         let blocks = (valid * down + 2 * reach).div_ceil(down);
         let (len_in, len_out) = (blocks * down, blocks * up);
         let forward = RealFftPlanner::new().plan_fft_forward(len_in);
@@ -90,13 +83,32 @@ impl Plan {
         // Its centre stands `reach` before the end, so that what a block makes stands at the beginning, as in the reference.
         for lag in -(reach as isize)..=reach as isize {
             let place = (lag - reach as isize).rem_euclid(len_in as isize) as usize;
-            block_in[place] = (taps[lag.unsigned_abs()] / len_in as f64) as f32;
+            block_in[place] = (lowpass.at(lag as f64) / len_in as f64) as f32;
         }
         let _ = forward.process_with_scratch(&mut block_in, &mut bins, &mut scratch);
-        let response = bins[..len_in.min(len_out).div_ceil(2)].to_vec();
+        let mut response = bins[..len_in.min(len_out).div_ceil(2)].to_vec();
+        if let Some(interpolator) = &interpolator {
+            for (bin, gain) in response.iter_mut().enumerate() {
+                *gain *= interpolator.gain(bin as f64 / len_in as f64) as f32;
+            }
+        }
         let block_out = vec![Complex32::default(); len_out];
         let (step_in, step_out) = (valid * down, valid * up);
-        Plan { rate, forward, inverse, response, reach, step_in, step_out, block_in, bins, block_out, scratch }
+        Plan {
+            rate,
+            forward,
+            inverse,
+            response,
+            lowpass,
+            interpolator,
+            reach,
+            step_in,
+            step_out,
+            block_in,
+            bins,
+            block_out,
+            scratch,
+        }
     }
 
     fn run(&mut self, input: &[f32], output: &mut Vec<f32>) {
@@ -112,6 +124,9 @@ impl Plan {
                 output.resize(output.len() + count, 0.0);
             }
             at += self.step_in;
+        }
+        if let Some(interpolator) = &self.interpolator {
+            interpolator.cut_head(|time| self.lowpass.before(input, time), output);
         }
     }
 
@@ -140,75 +155,35 @@ impl Plan {
     }
 }
 
-/// The low-pass filter for a rate.
-struct Kernel {
-    /// The right half, tap 0 first, of the symmetric kernel at the input rate.
-    taps: Vec<f64>,
-    /// Samples of a block of the reference at the input rate.
-    block: usize,
-}
-
-impl Kernel {
-    fn of(rate: u32) -> Kernel {
-        let Stages { scale, more_db } = Stages::of(rate);
-        let nyquist = f64::from(rate.min(ANALYSIS_RATE)) / f64::from(rate);
-        let (cutoff, transition) = (CUTOFF * nyquist, (1.0 - CUTOFF) * nyquist / scale);
-        // As the reference, which rounds up to whole groups of four taps and one in the middle.
-        let taps = (TAPS_PER_TRANSITION + TAPS_PER_DB * more_db) / transition + 3.0;
-        let half = (taps.ceil() / 4.0).floor() * 2.0;
-        let (beta, width) = (KAISER_BETA + BETA_PER_DB * more_db, (half + 0.5) / scale);
-        let taps: Vec<f64> = (0..=(half / scale) as usize)
-            .map(|n| {
-                let n = n as f64;
-                let sinc = if n == 0.0 { cutoff } else { (PI * cutoff * n).sin() / (PI * n) };
-                sinc * bessel_i0(beta * (1.0 - (n / width).powi(2)).max(0.0).sqrt())
-            })
-            .collect();
-        let sum = taps.iter().sum::<f64>() * 2.0 - taps[0];
-        Kernel { taps: taps.iter().map(|tap| tap / sum).collect(), block: (BLOCK / scale) as usize }
-    }
-}
-
-/// How the reference comes from a rate to the analysis rate.
-struct Stages {
-    /// The rate that its filter works at, as a multiple of the input rate.
-    scale: f64,
-    /// By how much the filter's stop band is lower than that of a single stage.
-    more_db: f64,
-}
-
-impl Stages {
-    fn of(rate: u32) -> Stages {
-        let mut ratio = f64::from(rate) / f64::from(ANALYSIS_RATE);
-        let (mut scale, mut stages) = (1.0, 1.0);
-        // High rates are halved first; low ones are doubled by the filter itself.
-        while ratio >= 4.0 {
-            (ratio, scale, stages) = (ratio / 2.0, scale / 2.0, stages + 1.0);
-        }
-        if ratio < 2.0 {
-            scale *= 2.0;
-        }
-        // What is no factor of two takes an interpolating stage behind the filter.
-        let interpolates = ratio != 2.0 && ratio != 0.5;
-        let more_db = 20.0 * f64::log10(stages) + if interpolates { 20.0 * f64::log10(2.0) } else { 0.0 };
-        Stages { scale, more_db }
-    }
-}
-
-/// Modified Bessel function of the first kind and order zero, by its power series.
-fn bessel_i0(x: f64) -> f64 {
-    let quarter = x * x / 4.0;
-    let (mut sum, mut term) = (1.0, 1.0);
-    for k in 1..200 {
-        term *= quarter / f64::from(k * k);
-        sum += term;
-        if term < sum * 1e-17 {
-            break;
-        }
-    }
-    sum
-}
-
 fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sound_that_begins_at_once_begins_as_in_the_reference() {
+        // librosa 0.10.0 with soxr: a cosine of 1 kHz. The sound's beginning is cut where its last stage begins.
+        let known: [(u32, [f32; 8]); 3] = [
+            (8_000, [0.471_044_3, 0.568_627_9, 0.457_871_1, 0.324_474_4, 0.178_582_3, 0.046_906_9, -0.064_759_5, -0.182_168]),
+            (32_000, [0.397_088, 0.512_231_6, 0.400_442_9, 0.343_945_8, 0.195_872, 0.083_850_9, -0.078_834_6, -0.197_284_7]),
+            (
+                48_000,
+                [0.348_549_7, 0.519_138_9, 0.396_991_6, 0.345_314_3, 0.195_564_4, 0.083_518_6, -0.078_087_8, -0.198_308_4],
+            ),
+        ];
+        let mut resampler = Resampler::default();
+        for (rate, expected) in known {
+            let turn = std::f64::consts::TAU * 1_000.0 / f64::from(rate);
+            let cosine: Vec<f32> = (0..rate / 4).map(|n| (0.5 * (turn * f64::from(n)).cos()) as f32).collect();
+            let mut output = Vec::new();
+            resampler.process(&cosine, rate, &mut output);
+            assert_eq!(output.len(), 5_513);
+            for (n, (ours, theirs)) in output.iter().zip(expected).enumerate() {
+                assert!((ours - theirs).abs() < 3e-6, "{rate} Hz, sample {n}: {ours}, not {theirs}");
+            }
+        }
+    }
 }
