@@ -126,6 +126,7 @@ fn a_leader_that_does_not_know_its_partition_yet_is_waited_for() {
 fn a_topic_that_a_broker_does_not_know_yet_is_waited_for() {
     let cluster = cluster();
     let mailbox = KafkaMailbox::open(options(&cluster.bootstrap_servers(), "")).unwrap();
+    assert_eq!(mailbox.partitions().unwrap(), PARTITIONS);
     cluster.topic_error(IN.default_name(), UNKNOWN).unwrap();
     let refused = mailbox.partitions();
     assert!(matches!(&refused, Err(MailboxError::Invalid(text)) if text.contains(IN.default_name())), "{refused:?}");

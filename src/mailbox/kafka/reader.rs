@@ -2,14 +2,14 @@
 //!
 //! **Guarantee.** Only what `read_committed` readers may see is answered. Nothing waits longer than [`REACH`] without progress.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, Offset};
 
 use super::connection::{Listener, copied, list};
 use super::{KafkaOptions, REACH, config, faults};
@@ -33,6 +33,8 @@ pub(super) struct Reader {
     consumer: Option<BaseConsumer<Listener>>,
     /// Last stable offset of a partition, and one above the last message before it.
     seen_ends: Mutex<BTreeMap<TopicPartition, (i64, i64)>>,
+    /// Topics that a broker has told of: they do not cease to exist because another one does not know them yet.
+    seen_topics: Mutex<BTreeSet<Topic>>,
 }
 
 impl Reader {
@@ -42,19 +44,24 @@ impl Reader {
 
     /// One that sees open transactions too: only for asking where a partition really ends.
     pub(super) fn open_uncommitted(options: &Arc<KafkaOptions>) -> Result<Reader, MailboxError> {
-        let consumer = config::reader(options, NOBODY)
-            .set("isolation.level", "read_uncommitted")
-            .create_with_context(Listener::new(options))
-            .map_err(|error| faults::explain(options, "opening a reader", &error))?;
-        Ok(Reader { options: Arc::clone(options), consumer: Some(consumer), seen_ends: Mutex::default() })
+        Reader::with(options, config::reader(options, NOBODY).set("isolation.level", "read_uncommitted"))
     }
 
     /// With the name of a group, whose committed offsets it may ask for.
     pub(super) fn open_as(options: &Arc<KafkaOptions>, group: &str) -> Result<Reader, MailboxError> {
-        let consumer = config::reader(options, group)
+        Reader::with(options, &config::reader(options, group))
+    }
+
+    fn with(options: &Arc<KafkaOptions>, config: &ClientConfig) -> Result<Reader, MailboxError> {
+        let consumer = config
             .create_with_context(Listener::new(options))
             .map_err(|error| faults::explain(options, "opening a reader", &error))?;
-        Ok(Reader { options: Arc::clone(options), consumer: Some(consumer), seen_ends: Mutex::default() })
+        Ok(Reader {
+            options: Arc::clone(options),
+            consumer: Some(consumer),
+            seen_ends: Mutex::default(),
+            seen_topics: Mutex::default(),
+        })
     }
 
     /// How many partitions the topic has.
@@ -64,7 +71,7 @@ impl Reader {
             if let Some(count) = self.find(topic)? {
                 return Ok(count);
             }
-            if Instant::now() >= deadline {
+            if !self.seen_topics.lock().contains(&topic) || Instant::now() >= deadline {
                 let name = self.options.names.name(topic);
                 return Err(MailboxError::Invalid(format!("topic {name} does not exist: make it with `reprise topics`")));
             }
@@ -74,7 +81,11 @@ impl Reader {
 
     /// As [`Reader::partitions`], by what the first broker says; `None` when it knows no such topic.
     pub(super) fn find(&self, topic: Topic) -> Result<Option<i32>, MailboxError> {
-        find(&self.options, self.consumer(), topic)
+        let found = find(&self.options, self.consumer(), topic)?;
+        if found.is_some() {
+            self.seen_topics.lock().insert(topic);
+        }
+        Ok(found)
     }
 
     /// How many brokers there are.
@@ -248,26 +259,28 @@ pub(super) fn ends(
             Ok(found) => return Ok(found),
             Err(error) => error,
         };
-        let unknown = faults::code(&error).is_some_and(faults::unknown);
-        let electing = matches!(
-            faults::code(&error),
-            Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
-        );
+        let code = faults::code(&error);
+        let unknown = code.is_some_and(faults::unknown);
+        let electing = matches!(code, Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable));
         if !unknown && !electing {
             return Err(faults::explain(options, doing, &error));
         }
         // Asking also renews what librdkafka remembers of the topic.
-        let count = find(options, consumer, at.topic)?;
+        let exists = find(options, consumer, at.topic)?.is_some_and(|count| at.partition < count);
         if Instant::now() < deadline {
             std::thread::sleep(AGAIN);
-        } else if !unknown {
-            return Err(faults::explain(options, doing, &error));
-        } else if count.is_none_or(|count| at.partition >= count) {
-            return Err(MailboxError::Invalid(format!("{at} does not exist in {}", options.names.name(at.topic))));
-        } else {
-            let text = format!("kafka at {}: {doing}: {at} exists, but its leader does not know it yet", options.brokers);
-            return Err(MailboxError::Unavailable(text));
+            continue;
         }
+        return Err(match (unknown, exists) {
+            (false, _) => faults::explain(options, doing, &error),
+            (true, false) => MailboxError::Invalid(format!("{at} does not exist in {}", options.names.name(at.topic))),
+            (true, true) => {
+                let brokers = &options.brokers;
+                MailboxError::Unavailable(format!(
+                    "kafka at {brokers}: {doing}: {at} exists, but its leader does not know it yet"
+                ))
+            }
+        });
     }
 }
 
