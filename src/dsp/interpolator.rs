@@ -6,7 +6,7 @@
 
 use std::f64::consts::TAU;
 
-use super::lowpass::{TAPS_PER_DB, TAPS_PER_TRANSITION, windowed_sinc};
+use super::lowpass::{Stages, TAPS_BESIDE_ANOTHER, windowed_sinc};
 use super::resample::ANALYSIS_RATE;
 
 /// Measured of the reference, within 2e-5 of its response: the shape of the window, and the cut-off frequency for a sound that
@@ -15,8 +15,6 @@ use super::resample::ANALYSIS_RATE;
 const BETA: f64 = 14.058_7;
 const CUTOFF: f64 = 0.856_116;
 const CUTOFF_PER_EDGE: f64 = 0.105_628;
-/// Its stop band, beyond that of a single low-pass filter.
-const MORE_DB: f64 = 6.02;
 /// Steps of the integral in a sample: the kernel has no frequencies beyond.
 const STEPS: i32 = 8;
 
@@ -29,28 +27,30 @@ pub(super) struct Interpolator {
     /// Samples that come in for one of the clip, and for one that goes out.
     scale: f64,
     step: f64,
-    /// The kernel from its middle on, [`STEPS`] to a sample.
+    /// The kernel from its middle on, of which it has one half, [`STEPS`] to a sample.
     curve: Vec<f64>,
 }
 
 impl Interpolator {
-    /// For a clip of `rate`, filtered at `scale` times that rate; `None` where the reference does not end with this stage.
-    pub(super) fn of(rate: u32, scale: f64) -> Option<Interpolator> {
-        let step = f64::from(rate) * scale / f64::from(ANALYSIS_RATE);
+    /// For a clip of `rate`; `None` where the reference does not end with this stage.
+    pub(super) fn of(rate: u32, stages: &Stages) -> Option<Interpolator> {
+        let Stages { scale, step, .. } = *stages;
         let ratio = f64::from(rate) / f64::from(ANALYSIS_RATE);
         // Between 1.5 and 2 it interpolates first.
-        if step == 1.0 || step == 2.0 || (1.5..2.0).contains(&ratio) {
+        if !stages.interpolates() || (1.5..2.0).contains(&ratio) {
             return None;
         }
         let edge = f64::from(rate.min(ANALYSIS_RATE)) / (f64::from(rate) * scale);
         let cutoff = CUTOFF + CUTOFF_PER_EDGE * edge;
         // The images of the sound begin at 2 - edge.
-        let taps = ((TAPS_PER_TRANSITION + TAPS_PER_DB * MORE_DB) / (2.0 - edge - cutoff)).ceil();
+        let taps = (TAPS_BESIDE_ANOTHER / (2.0 - edge - cutoff)).ceil();
         let width = if ratio < 1.0 { taps / 2.0 } else { (taps / 2.0).ceil() };
         let mut interpolator = Interpolator { cutoff, width, norm: 1.0, scale, step, curve: Vec::new() };
         let reach = width.ceil() as i32;
         interpolator.norm = (-reach..=reach).map(|time| interpolator.at(f64::from(time))).sum::<f64>().recip();
-        interpolator.curve = (0..reach * STEPS).map(|n| interpolator.at(f64::from(n) / f64::from(STEPS))).collect();
+        // The middle belongs to both halves.
+        let share = |n| if n == 0 { 0.5 } else { 1.0 };
+        interpolator.curve = (0..reach * STEPS).map(|n| share(n) * interpolator.at(f64::from(n) / f64::from(STEPS))).collect();
         Some(interpolator)
     }
 
@@ -61,9 +61,8 @@ impl Interpolator {
     /// The gain at a frequency in cycles per sample of the clip.
     pub(super) fn gain(&self, frequency: f64) -> f64 {
         let turn = TAU * frequency / (self.scale * f64::from(STEPS));
-        let Some((middle, side)) = self.curve.split_first() else { return 1.0 };
-        let side: f64 = side.iter().zip(1..).map(|(height, n)| height * (turn * f64::from(n)).cos()).sum();
-        (middle + 2.0 * side) / f64::from(STEPS)
+        let half: f64 = self.curve.iter().zip(0..).map(|(height, n)| height * (turn * f64::from(n)).cos()).sum();
+        2.0 * half / f64::from(STEPS)
     }
 
     /// Takes from the first samples of `output` what comes from before the beginning. `before` is the filtered sound at a time, in

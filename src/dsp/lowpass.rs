@@ -11,8 +11,12 @@ const CUTOFF: f64 = 0.956_872;
 /// decibel takes. As measured of the reference, within 0.25 dB down to -90 dB at the usual rates.
 const KAISER_BETA: f64 = 13.040_1;
 const BETA_PER_DB: f64 = 0.110_2;
-pub(super) const TAPS_PER_TRANSITION: f64 = 8.302_3;
-pub(super) const TAPS_PER_DB: f64 = 0.071_7;
+const TAPS_PER_TRANSITION: f64 = 8.302_3;
+const TAPS_PER_DB: f64 = 0.071_7;
+/// By how much the stop bands of two stages have to be lower than that of one.
+const MORE_DB: f64 = 6.020_6;
+/// Taps in a transition of 1 of a filter beside an interpolating one, or of that one itself.
+pub(super) const TAPS_BESIDE_ANOTHER: f64 = TAPS_PER_TRANSITION + TAPS_PER_DB * MORE_DB;
 /// Samples of a block of the reference, at the rate that its filter works at.
 const BLOCK: f64 = 2_048.0;
 
@@ -24,15 +28,14 @@ pub(super) struct Lowpass {
     width: f64,
     /// What makes the gain at 0 Hz 1.
     norm: f64,
-    /// The rate that the reference's filter works at, as a multiple of the input rate.
-    pub(super) scale: f64,
+    scale: f64,
     /// Samples of a block of the reference at the input rate.
     pub(super) block: usize,
 }
 
 impl Lowpass {
-    pub(super) fn of(rate: u32) -> Lowpass {
-        let Stages { scale, more_db } = Stages::of(rate);
+    pub(super) fn of(rate: u32, stages: &Stages) -> Lowpass {
+        let Stages { scale, more_db, .. } = *stages;
         let nyquist = f64::from(rate.min(ANALYSIS_RATE)) / f64::from(rate);
         let (cutoff, transition) = (CUTOFF * nyquist, (1.0 - CUTOFF) * nyquist / scale);
         // As the reference, which rounds up to whole groups of four taps and one in the middle.
@@ -45,7 +48,7 @@ impl Lowpass {
         lowpass
     }
 
-    /// The lag of the last tap that is not 0.
+    /// Samples that the filter reaches on each side of the one it makes.
     pub(super) fn reach(&self) -> usize {
         (self.width - 0.5 / self.scale) as usize
     }
@@ -63,28 +66,36 @@ impl Lowpass {
 }
 
 /// How the reference comes from a rate to the analysis rate.
-struct Stages {
+pub(super) struct Stages {
     /// The rate that its filter works at, as a multiple of the input rate.
-    scale: f64,
+    pub(super) scale: f64,
+    /// Samples of the filter for one of the analysis rate.
+    pub(super) step: f64,
     /// By how much the filter's stop band is lower than that of a single stage.
     more_db: f64,
 }
 
 impl Stages {
-    fn of(rate: u32) -> Stages {
-        let mut ratio = f64::from(rate) / f64::from(ANALYSIS_RATE);
-        let (mut scale, mut stages) = (1.0, 1.0);
+    pub(super) fn of(rate: u32) -> Stages {
+        let (mut scale, mut step) = (1.0, f64::from(rate) / f64::from(ANALYSIS_RATE));
+        let mut stages = 1.0;
         // High rates are halved first; low ones are doubled by the filter itself.
-        while ratio >= 4.0 {
-            (ratio, scale, stages) = (ratio / 2.0, scale / 2.0, stages + 1.0);
+        while step >= 4.0 {
+            (step, scale, stages) = (step / 2.0, scale / 2.0, stages + 1.0);
         }
-        if ratio < 2.0 {
-            scale *= 2.0;
+        if step < 2.0 {
+            (step, scale) = (step * 2.0, scale * 2.0);
         }
-        // What is no factor of two takes an interpolating stage behind the filter.
-        let interpolates = ratio != 2.0 && ratio != 0.5;
-        let more_db = 20.0 * f64::log10(stages) + if interpolates { 20.0 * f64::log10(2.0) } else { 0.0 };
-        Stages { scale, more_db }
+        let mut found = Stages { scale, step, more_db: 20.0 * f64::log10(stages) };
+        if found.interpolates() {
+            found.more_db += MORE_DB;
+        }
+        found
+    }
+
+    /// Whether an interpolating stage makes what is no factor of two.
+    pub(super) fn interpolates(&self) -> bool {
+        self.step != 1.0 && self.step != 2.0
     }
 }
 

@@ -15,7 +15,7 @@ use realfft::{RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
 use super::interpolator::Interpolator;
-use super::lowpass::Lowpass;
+use super::lowpass::{Lowpass, Stages};
 
 /// The rate that all analysis happens at, as in the reference.
 pub const ANALYSIS_RATE: u32 = 22_050;
@@ -36,8 +36,6 @@ struct Plan {
     response: Vec<Complex32>,
     lowpass: Lowpass,
     interpolator: Option<Interpolator>,
-    /// Samples that the filter reaches on each side of the one it makes, at the input rate.
-    reach: usize,
     /// Samples that a block makes, at the input and at the output rate. They stand at its beginning.
     step_in: usize,
     step_out: usize,
@@ -68,8 +66,8 @@ impl Plan {
     fn new(rate: u32) -> Plan {
         let shared = gcd(rate, ANALYSIS_RATE);
         let (up, down) = ((ANALYSIS_RATE / shared) as usize, (rate / shared) as usize);
-        let lowpass = Lowpass::of(rate);
-        let interpolator = Interpolator::of(rate, lowpass.scale);
+        let stages = Stages::of(rate);
+        let (lowpass, interpolator) = (Lowpass::of(rate, &stages), Interpolator::of(rate, &stages));
         let reach = lowpass.reach();
         // Whole multiples of `down` keep input and output blocks aligned to a sample.
         let valid = (lowpass.block.saturating_sub(2 * reach) + down / 2).div_euclid(down).max(1);
@@ -94,21 +92,7 @@ impl Plan {
         }
         let block_out = vec![Complex32::default(); len_out];
         let (step_in, step_out) = (valid * down, valid * up);
-        Plan {
-            rate,
-            forward,
-            inverse,
-            response,
-            lowpass,
-            interpolator,
-            reach,
-            step_in,
-            step_out,
-            block_in,
-            bins,
-            block_out,
-            scratch,
-        }
+        Plan { rate, forward, inverse, response, lowpass, interpolator, step_in, step_out, block_in, bins, block_out, scratch }
     }
 
     fn run(&mut self, input: &[f32], output: &mut Vec<f32>) {
@@ -132,8 +116,9 @@ impl Plan {
 
     /// Loads the block that makes the samples from `at` on; silence surrounds the clip. Answers whether there is anything in it.
     fn load(&mut self, input: &[f32], at: usize) -> bool {
-        let before = self.reach.saturating_sub(at);
-        let from = (at + before).saturating_sub(self.reach).min(input.len());
+        let reach = self.lowpass.reach();
+        let before = reach.saturating_sub(at);
+        let from = (at + before).saturating_sub(reach).min(input.len());
         let part = &input[from..input.len().min(from + self.block_in.len() - before)];
         self.block_in.fill(0.0);
         self.block_in[before..before + part.len()].copy_from_slice(part);
