@@ -55,9 +55,10 @@ async fn a_server_that_drips_bytes_is_cut_off_by_the_total_time_out() {
         }
     });
     let started = Instant::now();
-    let outcome = call(HttpOptions { retries: 0, ..quick() }, &get(peer.url("/"))).await;
+    let options = HttpOptions { retries: 0, total_timeout: Period::seconds(1), ..quick() };
+    let outcome = call(options, &get(peer.url("/"))).await;
     assert!(is_wait(&outcome, "timeout"), "{outcome:?}");
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -67,10 +68,10 @@ async fn a_server_that_stops_talking_is_cut_off_by_the_read_time_out() {
         sleep(Duration::from_secs(30));
     });
     let started = Instant::now();
-    let options = HttpOptions { retries: 0, total_timeout: Period::seconds(20), ..quick() };
+    let options = HttpOptions { retries: 0, read_timeout: Period(Duration::from_millis(300)), ..quick() };
     let outcome = call(options, &get(peer.url("/"))).await;
     assert!(is_wait(&outcome, "timeout"), "{outcome:?}");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 /// 100 MB, announced or not, are not read further than allowed.
@@ -89,7 +90,7 @@ async fn oversized(headers: &'static str) {
         }
     });
     let request = get(peer.url("/")).max_bytes(1_000_000, Verdict::Missing("too_large".to_owned()));
-    let outcome = call(HttpOptions { total_timeout: Period::seconds(20), ..quick() }, &request).await;
+    let outcome = call(quick(), &request).await;
     assert_eq!(outcome.unwrap_err(), ApiError::Missing { reason: "too_large".to_owned() });
     let sent = sent.load(Ordering::Relaxed);
     assert!(sent < 20_000_000, "{sent} bytes went into buffers before the connection was closed");
@@ -289,17 +290,16 @@ async fn the_last_clone_may_be_dropped_inside_a_task() {
 async fn a_caller_that_dies_takes_its_request_along_and_frees_its_slot() {
     let peer = Peer::start(|number, stream| {
         if number == 0 {
-            sleep(Duration::from_secs(5));
+            sleep(Duration::from_secs(60));
         }
         respond(stream, 200, "", "");
     });
-    let options = HttpOptions { read_timeout: Period::seconds(20), total_timeout: Period::seconds(20), ..quick() };
-    let http = http(options, &Metrics::new(), ParkBook::in_memory());
+    let http = http(quick(), &Metrics::new(), ParkBook::in_memory());
     let window = reprise::extract::clients::http::RateWindow::new(100, Duration::from_secs(1));
     let account = http_peer::account(&http, "one", window, 1);
     let request = get(peer.url("/"));
     let killed = tokio::time::timeout(Duration::from_millis(200), account.call(&request, &judge, &Pulse::new())).await;
     assert!(killed.is_err());
-    let next = tokio::time::timeout(Duration::from_secs(2), account.call(&request, &judge, &Pulse::new())).await;
+    let next = tokio::time::timeout(Duration::from_secs(20), account.call(&request, &judge, &Pulse::new())).await;
     assert_eq!(next.unwrap().unwrap().status, 200);
 }

@@ -30,8 +30,14 @@ fn scripted() -> EngineFactory {
     })
 }
 
-fn with_pool<F: Future<Output = ()>>(workers: usize, test: impl FnOnce(Pool, Board) -> F) {
-    let options = PoolOptions { workers, queue: 2, deadline: Duration::from_millis(150), engine: scripted() };
+/// Of the tests in which a clip takes too long.
+const SHORT: Duration = Duration::from_millis(500);
+
+/// Of all others: printing a panic's backtrace alone can take a second on a busy machine, and is no clip that takes too long.
+const GENEROUS: Duration = Duration::from_secs(60);
+
+fn with_pool<F: Future<Output = ()>>(workers: usize, deadline: Duration, test: impl FnOnce(Pool, Board) -> F) {
+    let options = PoolOptions { workers, queue: 2, deadline, engine: scripted() };
     let pool = Pool::new(&options);
     let (handle, metrics) = (pool.clone(), Metrics::new());
     let board = Board::new(metrics.clone());
@@ -50,7 +56,7 @@ fn with_pool<F: Future<Output = ()>>(workers: usize, test: impl FnOnce(Pool, Boa
 
 #[test]
 fn a_clip_that_panics_the_engine_costs_one_job_and_no_thread() {
-    with_pool(1, async |pool, board| {
+    with_pool(1, GENEROUS, async |pool, board| {
         for _ in 0..20 {
             let panicked = pool.analyze(b"p".to_vec(), None).await;
             assert_eq!(panicked, Err(PoolError::Panicked("a broken clip".to_owned())));
@@ -62,14 +68,14 @@ fn a_clip_that_panics_the_engine_costs_one_job_and_no_thread() {
 
 #[test]
 fn an_unusable_clip_says_why() {
-    with_pool(1, async |pool, _| {
+    with_pool(1, GENEROUS, async |pool, _| {
         assert_eq!(pool.analyze(b"b".to_vec(), None).await, Err(PoolError::Unusable(AnalyzeError::Empty)));
     });
 }
 
 #[test]
 fn a_slow_clip_is_given_up_at_its_deadline() {
-    with_pool(1, async |pool, _| {
+    with_pool(1, SHORT, async |pool, _| {
         assert!(matches!(pool.analyze(b"s".to_vec(), None).await, Err(PoolError::Deadline(_))));
         assert!(pool.analyze(b".".to_vec(), None).await.is_ok());
     });
@@ -77,15 +83,27 @@ fn a_slow_clip_is_given_up_at_its_deadline() {
 
 #[test]
 fn a_thread_that_is_stuck_is_left_behind_and_replaced() {
-    with_pool(1, async |pool, _| {
+    with_pool(1, SHORT, async |pool, _| {
         assert!(matches!(pool.analyze(b"h".to_vec(), None).await, Err(PoolError::Deadline(_))));
         assert!(pool.analyze(b".".to_vec(), None).await.is_ok(), "the replacement works");
     });
 }
 
 #[test]
+fn threads_that_never_come_back_give_their_places_back() {
+    with_pool(1, SHORT, async |pool, _| {
+        // One worker and two places: more stuck threads than that.
+        let stuck = (0..4).map(|_| pool.analyze(b"h".to_vec(), None));
+        let answers = tokio::time::timeout(Duration::from_secs(60), futures::future::join_all(stuck));
+        let answers = answers.await.expect("nobody waits for a place that is gone");
+        assert!(answers.iter().all(|answer| matches!(answer, Err(PoolError::Deadline(_)))), "{answers:?}");
+        assert_eq!(pool.in_flight(), 0);
+    });
+}
+
+#[test]
 fn every_job_is_answered_while_the_actor_is_killed_again_and_again() {
-    with_pool(2, async |pool, board| {
+    with_pool(2, GENEROUS, async |pool, board| {
         let answered = Arc::new(AtomicUsize::new(0));
         let jobs = (0..200).map(|_| {
             let (pool, answered) = (pool.clone(), Arc::clone(&answered));
@@ -116,7 +134,7 @@ fn every_job_is_answered_while_the_actor_is_killed_again_and_again() {
 
 #[test]
 fn jobs_wait_for_a_free_place_instead_of_piling_up() {
-    with_pool(1, async |pool, _| {
+    with_pool(1, SHORT, async |pool, _| {
         // One worker and two places: of ten slow jobs at most three are ever accepted at once.
         let jobs: Vec<_> = (0..10)
             .map(|_| {

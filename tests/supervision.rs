@@ -19,11 +19,11 @@ fn spec(name: &str, children: Vec<ChildSpec>) -> SupervisorSpec {
 fn heals(ailment: Ailment, kind: &str) {
     let ward = Ward::new();
     // Generous where nothing hangs: printing a panic's backtrace alone can take half a second on a busy machine.
-    let limit = if kind == "hang" { Duration::from_millis(300) } else { Duration::from_secs(5) };
+    let limit = if kind == "hang" { Duration::from_secs(1) } else { Duration::from_secs(10) };
     let sick = ward.worker("sick", vec![ailment]).hang_after(limit);
     let calm = ward.worker("calm", vec![]);
     ward.run(spec("root", vec![calm, sick]), async |ward, _tree| {
-        within(10, "the second life works", || ward.works_in_generation("sick", 2)).await;
+        within(30, "the second life works", || ward.works_in_generation("sick", 2)).await;
         let report = ward.board.actor("sick").expect("on the board");
         assert_eq!(report.exits.first().map(|exit| exit.kind.as_str()), Some(kind), "{report:?}");
         assert_eq!(report.restarts, 1);
@@ -79,12 +79,12 @@ fn a_dead_thread_is_noticed_and_replaced() {
 #[test]
 fn a_hang_is_healed_within_twice_the_limit() {
     let ward = Ward::new();
-    let limit = Duration::from_millis(500);
+    let limit = Duration::from_secs(2);
     let sick = ward.worker("sick", vec![Ailment::HangInFuture]).hang_after(limit);
     ward.run(spec("root", vec![sick]), async |ward, _tree| {
-        within(10, "it hangs", || ward.works_in_generation("sick", 1)).await;
+        within(30, "it hangs", || ward.works_in_generation("sick", 1)).await;
         let since = Instant::now();
-        within(10, "it is healed", || ward.works_in_generation("sick", 2)).await;
+        within(30, "it is healed", || ward.works_in_generation("sick", 2)).await;
         assert!(since.elapsed() < limit * 2, "{:?}", since.elapsed());
     });
 }
@@ -92,11 +92,11 @@ fn a_hang_is_healed_within_twice_the_limit() {
 #[test]
 fn a_declared_wait_is_no_hang() {
     let ward = Ward::new();
-    let limit = Duration::from_millis(100);
-    let patient = ward.worker("waiting", vec![Ailment::DeclaredWait(limit * 6)]).hang_after(limit);
+    let limit = Duration::from_secs(1);
+    let patient = ward.worker("waiting", vec![Ailment::DeclaredWait(limit * 3)]).hang_after(limit);
     ward.run(spec("root", vec![patient]), async |ward, _tree| {
-        within(5, "it says what it waits for", || ward.state("waiting") == "waiting").await;
-        within(5, "it goes on by itself", || ward.state("waiting") == "running").await;
+        within(30, "it says what it waits for", || ward.state("waiting") == "waiting").await;
+        within(30, "it goes on by itself", || ward.state("waiting") == "running").await;
         assert_eq!(ward.board.actor("waiting").map(|report| report.restarts), Some(0));
     });
 }
@@ -111,7 +111,7 @@ fn failures_without_progress_escalate_and_end_the_tree_with_the_reason() {
     let mut root = spec("root", vec![calm, ChildSpec::supervisor(group)]);
     root.intensity = Intensity { restarts: 1, within: Duration::from_secs(10) };
     ward.run(root, async |ward, mut tree| {
-        let end = tokio::time::timeout(Duration::from_secs(10), tree.ended()).await.expect("it gives up in time");
+        let end = tokio::time::timeout(Duration::from_secs(30), tree.ended()).await.expect("it gives up in time");
         let TreeEnd::GaveUp(why) = end else { panic!("{end:?}") };
         assert!(why.contains("group") && why.contains("sick") && why.contains("more than 2 restarts"), "{why}");
         assert_eq!(ward.state("calm"), "stopped", "siblings were stopped in order");
@@ -125,7 +125,7 @@ fn an_actor_that_makes_progress_may_fail_for_ever() {
     let mut root = spec("root", vec![sick]);
     root.intensity = Intensity { restarts: 3, within: Duration::from_secs(60) };
     ward.run(root, async |ward, _tree| {
-        within(20, "the thirty-first life works", || ward.works_in_generation("sick", 31)).await;
+        within(60, "the thirty-first life works", || ward.works_in_generation("sick", 31)).await;
     });
 }
 
@@ -149,7 +149,7 @@ fn children_drain_from_last_to_first() {
     let ward = Ward::new();
     let children = ["sink", "middle", "source"].map(|name| ward.worker(name, vec![])).to_vec();
     ward.run(spec("root", children), async |ward, mut tree| {
-        within(5, "all work", || ["sink", "middle", "source"].iter().all(|name| ward.works_in_generation(name, 1))).await;
+        within(30, "all work", || ["sink", "middle", "source"].iter().all(|name| ward.works_in_generation(name, 1))).await;
         assert!(tree.drain());
         assert_eq!(tree.ended().await, TreeEnd::Stopped);
         assert_eq!(ward.drained(), ["source", "middle", "sink"]);
@@ -161,9 +161,9 @@ fn a_child_that_ignores_the_drain_is_killed_after_its_grace() {
     let ward = Ward::new();
     let deaf = ward.worker("deaf", vec![Ailment::IgnoreDrain]).grace(Duration::from_millis(200));
     ward.run(spec("root", vec![deaf]), async |ward, mut tree| {
-        within(5, "it works", || ward.works_in_generation("deaf", 1)).await;
+        within(30, "it works", || ward.works_in_generation("deaf", 1)).await;
         tree.drain();
-        let end = tokio::time::timeout(Duration::from_secs(5), tree.ended()).await.expect("the tree ends");
+        let end = tokio::time::timeout(Duration::from_secs(30), tree.ended()).await.expect("the tree ends");
         assert_eq!(end, TreeEnd::Stopped);
     });
 }
@@ -176,8 +176,8 @@ fn restart_policies_are_kept() {
     let permanent = ward.worker("permanent", vec![Ailment::EndNormally]);
     let hopeless = ward.worker("hopeless", vec![Ailment::StopForGood]);
     ward.run(spec("root", vec![transient, temporary, permanent, hopeless]), async |ward, _tree| {
-        within(5, "permanent lives again", || ward.works_in_generation("permanent", 2)).await;
-        within(5, "the others ended", || {
+        within(30, "permanent lives again", || ward.works_in_generation("permanent", 2)).await;
+        within(30, "the others ended", || {
             ward.state("transient") == "stopped" && ward.state("temporary") == "failed" && ward.state("hopeless") == "failed"
         })
         .await;
@@ -194,13 +194,13 @@ fn an_operator_restarts_pauses_and_resumes() {
     let ward = Ward::new();
     let patient = ward.worker("patient", vec![]);
     ward.run(spec("root", vec![patient]), async |ward, _tree| {
-        within(5, "it works", || ward.works_in_generation("patient", 1)).await;
+        within(30, "it works", || ward.works_in_generation("patient", 1)).await;
         assert!(ward.board.restart("patient"));
-        within(5, "it lives again", || ward.works_in_generation("patient", 2)).await;
+        within(30, "it lives again", || ward.works_in_generation("patient", 2)).await;
         assert!(ward.board.control("patient", Control::Pause));
-        within(5, "it is paused", || ward.state("patient") == "paused").await;
+        within(30, "it is paused", || ward.state("patient") == "paused").await;
         assert!(ward.board.control("patient", Control::Resume));
-        within(5, "it runs", || ward.state("patient") == "running").await;
+        within(30, "it runs", || ward.state("patient") == "running").await;
         assert!(!ward.board.restart("nobody"));
     });
 }

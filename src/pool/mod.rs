@@ -87,7 +87,7 @@ struct Job {
     hint: Option<String>,
     reply: Reply,
     /// Freed when the job is over, however it ends.
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 /// The handle to the pool: stays valid while its actor comes and goes. Cheap to clone.
@@ -124,7 +124,7 @@ impl Pool {
     pub async fn analyze(&self, clip: Vec<u8>, hint: Option<String>) -> Result<Analysis, PoolError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| PoolError::Restarting)?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { clip, hint, reply, _permit: permit };
+        let job = Job { clip, hint, reply, permit };
         let jobs = self.jobs.read().as_ref().map(|(_, jobs)| jobs.clone());
         // The channel holds as many jobs as there are permits: sending never blocks.
         jobs.ok_or(PoolError::Restarting)?.try_send(job).map_err(|_| PoolError::Restarting)?;

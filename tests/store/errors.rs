@@ -97,7 +97,7 @@ fn what_is_no_sqlite_database_needs_a_person() {
     std::fs::write(&file, "this is a letter, and not a short one at that: it goes on ".repeat(40)).expect("a file");
     for path in [file, folder.path().join("no/such/folder/music.db")] {
         let mut options = StoreOptions::new(format!("sqlite:{}", path.display()));
-        options.connect_timeout = Duration::from_millis(300);
+        options.connect_timeout = Duration::from_secs(3);
         match open(&options).expect("opening does not touch it").migrate() {
             Err(StoreError::Setup(problem)) => assert!(problem.contains("sqlite:"), "{problem}"),
             other => panic!("{}: {other:?}", path.display()),

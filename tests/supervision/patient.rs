@@ -151,7 +151,7 @@ impl Actor for Patient {
             Some(Ailment::EndNormally) => self.end(None, ctx),
             // No sign of life any more.
             Some(Ailment::HangInFuture) => {}
-            Some(Ailment::BlockThread) => std::thread::sleep(Duration::from_secs(3)),
+            Some(Ailment::BlockThread) => std::thread::sleep(Duration::from_secs(6)),
             Some(Ailment::StopArbiter) => {
                 actix_rt::Arbiter::current().stop();
             }
