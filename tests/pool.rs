@@ -102,6 +102,30 @@ fn threads_that_never_come_back_give_their_places_back() {
 }
 
 #[test]
+fn a_restart_answers_also_those_that_a_stuck_thread_keeps_waiting() {
+    with_pool(1, GENEROUS, async |pool, board| {
+        // One is stuck, two wait behind it.
+        let clips = [b"h".to_vec(), b".".to_vec(), b".".to_vec()];
+        let asked = clips.map(|clip| {
+            let pool = pool.clone();
+            actix_rt::spawn(async move { pool.analyze(clip, None).await })
+        });
+        while pool.in_flight() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(board.restart("dsp"));
+        let answers = tokio::time::timeout(Duration::from_secs(60), futures::future::join_all(asked)).await;
+        for answer in answers.expect("nobody waits for a thread that nobody looks after") {
+            assert_eq!(answer.expect("no panic"), Err(PoolError::Restarting));
+        }
+        while pool.analyze(b".".to_vec(), None).await == Err(PoolError::Restarting) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(pool.in_flight(), 0);
+    });
+}
+
+#[test]
 fn every_job_is_answered_while_the_actor_is_killed_again_and_again() {
     with_pool(2, GENEROUS, async |pool, board| {
         let answered = Arc::new(AtomicUsize::new(0));

@@ -119,6 +119,20 @@ fn failures_without_progress_escalate_and_end_the_tree_with_the_reason() {
 }
 
 #[test]
+fn a_child_that_only_ever_hangs_ends_the_tree_however_slowly_it_does() {
+    let ward = Ward::new();
+    let sick = ward.worker("sick", vec![Ailment::HangInFuture; 100]).hang_after(Duration::from_millis(300));
+    let mut root = spec("root", vec![sick]);
+    // No two hangs are ever within this.
+    root.intensity = Intensity { restarts: 1, within: Duration::from_millis(10) };
+    ward.run(root, async |_ward, mut tree| {
+        let end = tokio::time::timeout(Duration::from_secs(60), tree.ended()).await.expect("it gives up in time");
+        let TreeEnd::GaveUp(why) = end else { panic!("{end:?}") };
+        assert!(why.contains("sick") && why.contains("more than 2 restarts in a row without progress"), "{why}");
+    });
+}
+
+#[test]
 fn an_actor_that_makes_progress_may_fail_for_ever() {
     let ward = Ward::new();
     let sick = ward.worker("sick", vec![Ailment::PanicAfterWork; 30]);

@@ -6,7 +6,6 @@
 use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use symphonia::core::audio::{Audio, GenericAudioBufferRef};
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_VORBIS};
@@ -23,7 +22,7 @@ use super::error::AnalyzeError;
 use super::limits::Limits;
 use super::loudness::LoudnessMeter;
 use super::mend::Mended;
-use super::metered::Metered;
+use super::metered::{Failure, Metered};
 
 /// Sample rates that occur in music files. A header that claims more is either damaged or not music.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=384_000;
@@ -33,6 +32,9 @@ const MAX_CHANNELS: usize = 16;
 const OVERHANG_S: f64 = 0.1;
 /// Undecodable packets in a row after which the rest is given up. More would let a large file of noise burn CPU for long.
 const MAX_BAD_PACKETS: usize = 1_000;
+/// Packets without sound in a row after which the rest is given up. A header of a few bytes can announce billions of packets that
+/// are empty: they cost nothing to read, and no end of the file ends them.
+const MAX_EMPTY_PACKETS: usize = 10_000;
 
 /// The head of a clip as mono samples at its own rate.
 #[derive(Debug, Default)]
@@ -63,16 +65,19 @@ pub(super) fn decode(
     if source.byte_len() == Some(0) {
         return Err(AnalyzeError::Empty);
     }
-    let exhausted = Arc::new(AtomicBool::new(false));
-    let metered = Metered { inner: source, left: limits.max_bytes, exhausted: exhausted.clone() };
+    let failure = Arc::default();
+    let metered = Metered { inner: source, left: limits.max_bytes, failure: Arc::clone(&failure) };
     let outcome = catch_unwind(AssertUnwindSafe(|| read_packets(Box::new(metered), hint, limits, sound)))
         .unwrap_or_else(|_| Err(AnalyzeError::NotAudio { found: "data that makes the decoder panic".into() }));
     match outcome {
         Err(AnalyzeError::Cancelled(why)) => Err(AnalyzeError::Cancelled(why)),
-        _ if exhausted.load(Ordering::Relaxed) => {
-            Err(AnalyzeError::TooLarge { limit_bytes: limits.max_bytes, seconds: limits.max_seconds })
-        }
-        outcome => outcome,
+        outcome => match failure.lock().take() {
+            Some(Failure::Exhausted) => {
+                Err(AnalyzeError::TooLarge { limit_bytes: limits.max_bytes, seconds: limits.max_seconds })
+            }
+            Some(Failure::Unreadable(why)) => Err(AnalyzeError::Unreadable(why)),
+            None => outcome,
+        },
     }
 }
 
@@ -103,14 +108,18 @@ fn read_packets(
     let (track_id, mut decoder, gaps) = open_decoder(format.as_ref(), start_s)?;
     let mut mixer = Mixer::new(limits, sound);
     mixer.gaps = gaps;
-    let mut bad_packets = 0;
+    let (mut bad_packets, mut empty_packets) = (0, 0);
     let mut last_error = None;
-    while !mixer.is_full() && bad_packets < MAX_BAD_PACKETS {
+    while !mixer.is_full() && bad_packets < MAX_BAD_PACKETS && empty_packets < MAX_EMPTY_PACKETS {
         limits.check()?;
-        // An I/O error here is nearly always the end of a cut-off file: what was decoded until then counts.
+        // An I/O error here is the end of a cut-off file: what was decoded until then counts. One of the source itself is told by
+        // the source.
         let packet = match format.next_packet() {
             Ok(Some(packet)) if packet.track_id == track_id => packet,
-            Ok(Some(_)) => continue,
+            Ok(Some(packet)) => {
+                empty_packets += usize::from(packet.data.is_empty());
+                continue;
+            }
             Ok(None) | Err(Error::IoError(_) | Error::ResetRequired) => break,
             Err(error) => {
                 last_error = Some(error);
@@ -121,6 +130,7 @@ fn read_packets(
         match decoder.decode(&packet) {
             Ok(buffer) => {
                 bad_packets = 0;
+                empty_packets = if buffer.frames() > 0 { 0 } else { empty_packets + 1 };
                 mixer.push(&buffer, &packet)?;
             }
             Err(error) => {

@@ -38,18 +38,22 @@ pub enum AnalyzeError {
         /// The seconds that were wanted.
         seconds: f64,
     },
+    /// The source could not be read to the end, or as far as wanted: a disk or a network that is gone.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
     /// The caller gave up, or the deadline passed.
     #[error("cancelled: {0}")]
     Cancelled(&'static str),
 }
 
 impl AnalyzeError {
-    /// The label under which this failure is counted: `undecodable`, `too_short`, `too_large` or `cancelled`.
+    /// The label under which this failure is counted: `undecodable`, `too_short`, `too_large`, `unreadable` or `cancelled`.
     pub fn kind(&self) -> &'static str {
         match self {
             AnalyzeError::Empty | AnalyzeError::NotAudio { .. } | AnalyzeError::Unsupported { .. } => "undecodable",
             AnalyzeError::TooShort { .. } => "too_short",
             AnalyzeError::TooLarge { .. } => "too_large",
+            AnalyzeError::Unreadable(_) => "unreadable",
             AnalyzeError::Cancelled(_) => "cancelled",
         }
     }

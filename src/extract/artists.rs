@@ -114,7 +114,7 @@ impl Artists {
                 Err(error) => return Err(error.into()),
             };
             findings.insert((*id).clone(), finding);
-            context.pulse.beat();
+            context.pulse.alive();
         }
         let rest = single.len() > LOOKUPS_PER_STEP;
         Ok(rest.then(|| Wait {
@@ -143,7 +143,7 @@ impl Artists {
             };
             findings.insert(id, finding);
         }
-        context.pulse.beat();
+        context.pulse.alive();
         Ok(())
     }
 }

@@ -198,7 +198,7 @@ impl ClipFinder {
     /// One download and, if it is audio, its analysis.
     async fn attempt(&self, preview: &Preview, pulse: &Pulse) -> Result<Result<ClipOutcome, Attempt>, Trouble> {
         let download = self.timed("download", self.previews.download(preview, pulse)).await;
-        pulse.beat();
+        pulse.alive();
         let (clip, kind) = match download {
             Ok(Download::Clip(clip, kind)) => (clip, kind),
             Ok(Download::NotAudio) => return Ok(Err(Attempt::NotAudio)),

@@ -196,7 +196,7 @@ impl<T: Record> Desk<T> {
                 under_way.push(async move { (key, errand.await) });
             }
             let Some((key, outcome)) = under_way.next().await else { return halts };
-            pulse.beat();
+            pulse.alive();
             match outcome {
                 Ok(record) => drop(self.done.insert(key, Ok(record))),
                 Err(Trouble::GiveUp(reason)) => drop(self.done.insert(key, Err(reason))),

@@ -82,7 +82,7 @@ impl Processor for Tracks {
                     Err(StageError::Wait(wait)) => return Ok(Processed { endings, wait: Some(wait) }),
                     Err(error) => return Err(error),
                 }
-                context.pulse.beat();
+                context.pulse.alive();
             }
             Ok(Processed::all(endings))
         })

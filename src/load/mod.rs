@@ -121,7 +121,7 @@ impl Loader {
             if items.is_empty() {
                 return Ok(());
             }
-            context.pulse.beat();
+            context.pulse.alive();
             self.publish_dead(items, places, batch, context).await?;
             match self.apply(items, context.pulse).await? {
                 Ok(applied) => {

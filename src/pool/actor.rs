@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::worker::Worker;
-use super::{Job, Pool, PoolOptions};
+use super::{Job, Pool, PoolError, PoolOptions};
 use crate::observe::Metrics;
 use crate::observe::metrics::ActorLabel;
 use crate::supervision::{Control, Exit, Launch};
@@ -22,6 +22,7 @@ const ABANDONED_MAX: usize = 8;
 pub struct PoolActor {
     options: PoolOptions,
     pool: Pool,
+    sender: Sender<Job>,
     jobs: Receiver<Job>,
     workers: Vec<Worker>,
     started: usize,
@@ -37,12 +38,13 @@ impl PoolActor {
     /// When threads cannot be started.
     pub fn new(options: PoolOptions, pool: Pool, metrics: Metrics, launch: Launch) -> anyhow::Result<PoolActor> {
         let (sender, jobs) = bounded(pool.capacity.max(1));
-        let mut actor = PoolActor { options, pool, jobs, workers: Vec::new(), started: 0, abandoned: 0, launch, metrics };
+        let (workers, started, abandoned) = (Vec::new(), 0, 0);
+        let mut actor = PoolActor { options, pool, sender, jobs, workers, started, abandoned, launch, metrics };
         for _ in 0..actor.options.workers.max(1) {
             let worker = actor.worker()?;
             actor.workers.push(worker);
         }
-        *actor.pool.jobs.write() = Some((actor.launch.generation, sender));
+        *actor.pool.jobs.write() = Some(actor.sender.clone());
         Ok(actor)
     }
 
@@ -60,7 +62,7 @@ impl PoolActor {
             let Some(worker) = self.workers.get(place) else { break };
             let stuck = worker.busy_for().is_some_and(|busy| busy > patience);
             if stuck {
-                worker.abandon(self.options.deadline);
+                worker.abandon(PoolError::Deadline(self.options.deadline));
                 self.abandoned += 1;
                 slog_scope::error!("A worker thread is stuck in a clip and was replaced."; "abandoned" => self.abandoned);
             }
@@ -91,12 +93,13 @@ impl Actor for PoolActor {
 
 impl Drop for PoolActor {
     fn drop(&mut self) {
-        // Whoever asks from now on hears that the pool restarts; threads end when the queue is gone. A younger incarnation
-        // may serve already.
-        let mut jobs = self.pool.jobs.write();
-        if jobs.as_ref().is_some_and(|(generation, _)| *generation == self.launch.generation) {
-            *jobs = None;
+        // Whoever asks from now on hears that the pool restarts. A younger incarnation may serve already.
+        self.pool.jobs.write().take_if(|serving| serving.same_channel(&self.sender));
+        // Whoever asked before hears it too, also where a thread is stuck: nobody will look after these threads any more.
+        for worker in &self.workers {
+            worker.abandon(PoolError::Restarting);
         }
+        while self.jobs.try_recv().is_ok() {}
     }
 }
 

@@ -79,22 +79,19 @@ pub enum PoolError {
 
 type Reply = oneshot::Sender<Result<Analysis, PoolError>>;
 
-/// A generation and its queue.
-type Queue = (u64, Sender<Job>);
-
 struct Job {
     clip: Vec<u8>,
     hint: Option<String>,
-    reply: Reply,
-    /// Freed when the job is over, however it ends.
+    /// Freed when the job is over, however it ends; before the asker hears of it.
     permit: OwnedSemaphorePermit,
+    reply: Reply,
 }
 
 /// The handle to the pool: stays valid while its actor comes and goes. Cheap to clone.
 #[derive(Clone)]
 pub struct Pool {
-    /// The queue of the incarnation that serves, with its generation.
-    jobs: Arc<RwLock<Option<Queue>>>,
+    /// The queue of the incarnation that serves.
+    jobs: Arc<RwLock<Option<Sender<Job>>>>,
     permits: Arc<Semaphore>,
     capacity: usize,
 }
@@ -124,10 +121,13 @@ impl Pool {
     pub async fn analyze(&self, clip: Vec<u8>, hint: Option<String>) -> Result<Analysis, PoolError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| PoolError::Restarting)?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { clip, hint, reply, permit };
-        let jobs = self.jobs.read().as_ref().map(|(_, jobs)| jobs.clone());
-        // The channel holds as many jobs as there are permits: sending never blocks.
-        jobs.ok_or(PoolError::Restarting)?.try_send(job).map_err(|_| PoolError::Restarting)?;
+        let job = Job { clip, hint, permit, reply };
+        {
+            // Under the lock: an incarnation that ends empties its queue afterwards.
+            let jobs = self.jobs.read();
+            // The channel holds as many jobs as there are permits: sending never blocks.
+            jobs.as_ref().ok_or(PoolError::Restarting)?.try_send(job).map_err(|_| PoolError::Restarting)?;
+        }
         answer.await.unwrap_or(Err(PoolError::Restarting))
     }
 }

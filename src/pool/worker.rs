@@ -76,10 +76,10 @@ impl Worker {
     }
 
     /// Gives the thread up: answers its job for it, and lets it end if it ever comes back.
-    pub(super) fn abandon(&self, deadline: Duration) {
+    pub(super) fn abandon(&self, why: PoolError) {
         self.desk.unwanted.store(true, Ordering::SeqCst);
         if let Some(in_hand) = self.desk.in_hand.lock().take() {
-            in_hand.answer(Err(PoolError::Deadline(deadline)));
+            in_hand.answer(Err(why));
         }
     }
 }
@@ -96,6 +96,11 @@ impl Desk {
             let Job { clip, hint, reply, permit } = job;
             let since = Instant::now();
             *self.in_hand.lock() = Some(InHand { since, reply, permit });
+            if self.unwanted.load(Ordering::SeqCst) {
+                // Whoever gave the thread up may have looked just before.
+                *self.in_hand.lock() = None;
+                return;
+            }
             let limits =
                 Limits { deadline: Some(since + deadline), cancelled: Some(Arc::clone(&self.unwanted)), ..Limits::default() };
             let result = catch_unwind(AssertUnwindSafe(|| engine(clip, hint.as_deref(), &limits)));

@@ -88,20 +88,46 @@ pub(super) fn require_id(topic: Topic, field: &str, id: &str) -> Result<(), Reco
     if valid { Ok(()) } else { Err(RecordError::required(topic, field, id, "1 to 255 characters without white space")) }
 }
 
-/// Refuses an empty name, and removes NUL, which PostgreSQL cannot store in text.
+/// Longer than any name, and short enough for every index of PostgreSQL, which takes 2704 bytes.
+const NAME_MAX_BYTES: usize = 2_000;
+
+/// Refuses an empty or over-long name, and removes NUL, which PostgreSQL cannot store in text.
 pub(super) fn require_name(topic: Topic, field: &str, name: &mut String) -> Result<(), RecordError> {
     if name.contains('\0') {
         name.retain(|c| c != '\0');
     }
-    if name.trim().is_empty() { Err(RecordError::required(topic, field, name, "a name that is not blank")) } else { Ok(()) }
+    if name.trim().is_empty() {
+        return Err(RecordError::required(topic, field, name, "a name that is not blank"));
+    }
+    if name.len() > NAME_MAX_BYTES {
+        let found = format!("{} bytes", name.len());
+        return Err(RecordError::required(topic, field, &found, "a name of at most 2,000 bytes"));
+    }
+    Ok(())
 }
 
-/// Trims a list of names, drops blank ones and NULs, sorts and removes duplicates: sets compare equal whatever their order.
+/// Trims a list of names, drops blank and over-long ones and NULs, sorts and removes duplicates: sets compare equal whatever their order.
 pub(super) fn canonical_names(names: &mut Vec<String>) {
     for name in names.iter_mut() {
         *name = name.replace('\0', "").trim().to_lowercase();
     }
-    names.retain(|name| !name.is_empty());
+    names.retain(|name| !name.is_empty() && name.len() <= NAME_MAX_BYTES);
     names.sort();
     names.dedup();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_only_one_database_could_index_is_refused_and_a_genre_dropped() {
+        let (longest, longer) = ("é".repeat(1_000), "é".repeat(1_001));
+        assert_eq!(require_name(Topic::MusicTopTracks, "name", &mut longest.clone()), Ok(()));
+        let error = require_name(Topic::MusicTopTracks, "name", &mut longer.clone()).unwrap_err();
+        assert!(error.to_string().contains("2002 bytes"), "{error}");
+        let mut genres = vec![longer, longest.clone(), "rock".to_owned()];
+        canonical_names(&mut genres);
+        assert_eq!(genres, ["rock".to_owned(), longest]);
+    }
 }

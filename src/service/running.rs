@@ -71,13 +71,14 @@ impl Running {
 
     /// Drains and stops, in order, each actor within its grace. A signal after the one that asked for it ends the wait.
     pub async fn shut_down(&mut self) -> Stop {
-        if !self.tree.drain() {
-            slog_scope::warn!("The tree had not started yet.");
-        }
+        let mut asked = false;
         loop {
+            // A tree that is only just starting does not hear it yet.
+            asked = asked || self.tree.drain();
             tokio::select! {
                 end = self.tree.ended() => return ended(end),
                 () = self.signals.next() => {}
+                () = tokio::time::sleep(LOOK / 4), if !asked => continue,
             }
             if self.signals.heard > 1 {
                 return Stop::Failed("stopped at once by a second signal; what was in hand will be done again".to_owned());

@@ -36,12 +36,21 @@ struct SchedulerActor {
     launch: Launch,
 }
 
+/// Whether this instance publishes what is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    Follows,
+    /// It shall lead, and does not know yet what its predecessor published.
+    CatchesUp,
+    Leads,
+}
+
 struct Life {
     service: Service,
     scheduler: Scheduler,
     port: Port,
     launch: Launch,
-    leads: bool,
+    lead: Lead,
 }
 
 impl SchedulerActor {
@@ -56,7 +65,7 @@ impl SchedulerActor {
             transactional: false,
         };
         let port = Port::open("scheduler", Arc::clone(&service.mailbox), spec, launch.kill.clone())?;
-        let life = Life { service: service.clone(), scheduler, port, launch: launch.clone(), leads: false };
+        let life = Life { service: service.clone(), scheduler, port, launch: launch.clone(), lead: Lead::Follows };
         Ok(SchedulerActor { life: Some(life), launch })
     }
 }
@@ -100,7 +109,7 @@ impl Life {
             tokio::time::sleep(ROUND / 10).await;
         }
         self.take_note(&polled).await?;
-        if !self.leads {
+        if self.lead != Lead::Leads {
             return Ok(());
         }
         let mailbox = Arc::clone(&self.service.mailbox);
@@ -126,14 +135,18 @@ impl Life {
     async fn take_note(&mut self, polled: &Polled) -> Result<(), StageError> {
         let first = |at: &crate::mailbox::TopicPartition| at.partition == 0;
         if polled.revoked.iter().any(first) {
-            self.leads = false;
+            self.lead = Lead::Follows;
         }
         if polled.assigned.iter().any(first) {
+            self.lead = Lead::CatchesUp;
+        }
+        // Told once only: what fails here is tried again in the next round.
+        if self.lead == Lead::CatchesUp {
             let mailbox: Arc<dyn Mailbox> = Arc::clone(&self.service.mailbox);
             let mut scheduler = self.scheduler.clone();
             let recovery = log::actor::spawn_blocking(move || scheduler.recover(&*mailbox).map(|()| scheduler)).await;
             self.scheduler = recovery.map_err(|error| StageError::Failed(error.into()))??;
-            self.leads = true;
+            self.lead = Lead::Leads;
         }
         Ok(())
     }

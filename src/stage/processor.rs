@@ -99,7 +99,7 @@ impl From<anyhow::Error> for StageError {
 /// What a processor may use while it works on a batch.
 #[derive(Debug)]
 pub struct StepContext<'a> {
-    /// Signs of life: beat after each item; declare waits.
+    /// Signs of life, after each item; declared waits.
     pub pulse: &'a Pulse,
     /// The stage's mailbox session, for [`Port::heads`].
     pub port: &'a Port,

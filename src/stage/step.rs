@@ -116,7 +116,11 @@ impl Stepper {
         self.finish(&batch[..finished], processed.endings).await?;
         self.poison.let_go(&batch);
         self.measure(started).await;
-        self.pulse.beat();
+        if finished > 0 {
+            self.pulse.beat();
+        } else {
+            self.pulse.alive();
+        }
         Ok(StepReport { finished, wait: processed.wait })
     }
 
@@ -149,8 +153,13 @@ impl Stepper {
         let context =
             StepContext { pulse: &self.pulse, port: &self.port, run_id: &self.spec.run_id, partitions: self.spec.partitions };
         for (at, next_offset) in self.processor.assigned(&self.unplaced, &context).await? {
-            self.port.seek(at, next_offset).await?;
-            places.push(Progress { at, next_offset, counts: Ledger::default() });
+            match self.port.seek(at, next_offset).await {
+                Ok(()) => places.push(Progress { at, next_offset, counts: Ledger::default() }),
+                // It was taken away while the processor was asked. The next poll says so, and assigns it anew if it comes back;
+                // to ask for it again before that would never end.
+                Err(StageError::Revoked(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         self.unplaced.clear();
         // The last commit may have been lost with the process that should have made it. Without another message there would

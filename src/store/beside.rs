@@ -1,8 +1,11 @@
 //! Putting a database that was built beside the live one in its place.
 //!
-//! **Guarantee.** One transaction: readers see the old rows or the new ones, and a loader finds its place changed together with
-//! them. The tables themselves stay: views, grants and foreign keys of others that refer to them go on working. That is why
-//! rows are moved and not tables (or files) renamed; it costs the time of writing them once more, under a lock.
+//! **Guarantee.** One transaction: our readers see the old rows or the new ones, and a loader finds its place changed together with
+//! them. The tables themselves stay: views and grants of others go on working. That is why rows are moved and not tables (or
+//! files) renamed; it costs the time of writing them once more, under a lock.
+//!
+//! On PostgreSQL, foreign keys of others that refer to these tables stand in the way, and are named: it empties no such table at
+//! once, and one row after the other could take rows of others along.
 
 use super::database::{Database, Dialect};
 use super::errors::Failure;

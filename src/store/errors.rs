@@ -58,7 +58,8 @@ impl Failure {
 }
 
 /// Messages after which waiting is pointless until a person acts.
-const SETUP: [&str; 19] = [
+const SETUP: [&str; 20] = [
+    "cannot truncate a table referenced",
     "no such table",
     "no such column",
     "has no column named",

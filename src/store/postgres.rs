@@ -32,6 +32,10 @@ const BESIDE_OTHERS: &str = "LOCK TABLE loader_progress IN ROW EXCLUSIVE MODE";
 /// not yet fix what the transaction sees.
 const ALONE: &str = "LOCK TABLE loader_progress IN SHARE ROW EXCLUSIVE MODE";
 
+/// First statement of a reader: waits for a rebuild that is just being put in place, before what the transaction sees is fixed.
+/// PostgreSQL shows tables that were emptied by TRUNCATE as empty to whoever's view is older than that.
+const BEFORE_READING: &str = "LOCK TABLE loader_progress IN ACCESS SHARE MODE";
+
 /// The advisory lock of migrations: any number that no other application uses.
 const MIGRATION_LOCK: i64 = 0x7265_7072_6973_0001;
 
@@ -178,7 +182,7 @@ impl Backend for Postgres {
             .read_only()
             .run(|connection| {
                 // A dump of a large database takes as long as it takes.
-                connection.batch_execute("SET LOCAL statement_timeout = 0")?;
+                connection.batch_execute(&format!("SET LOCAL statement_timeout = 0; {BEFORE_READING}"))?;
                 work(connection)
             })
             .map_err(|failure| self.failed(failure))
@@ -216,7 +220,7 @@ impl Backend for Postgres {
             .read_only()
             .repeatable_read()
             .run(|connection| {
-                connection.batch_execute("SET LOCAL statement_timeout = 0")?;
+                connection.batch_execute(&format!("SET LOCAL statement_timeout = 0; {BEFORE_READING}"))?;
                 beside::lacking(connection, &schema, limit)
             })
             .map_err(|failure| self.failed(failure))

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Shared between an actor's incarnation and its supervisor. The actor beats while it makes progress; a wait that has a
-/// name (rate limit, broker gone) is declared with [`Pulse::waiting`] and is not a hang however long it takes.
+/// Shared between an actor's incarnation and its supervisor. The actor shows that it is alive between long steps, and beats when
+/// it has finished work; a wait that has a name (rate limit, broker gone) is declared with [`Pulse::waiting`] and is not a hang however long it takes.
 #[derive(Debug, Clone)]
 pub struct Pulse {
     inner: Arc<Mutex<Beat>>,
@@ -45,14 +45,14 @@ impl Pulse {
         Pulse { inner: Arc::new(Mutex::new(beat)) }
     }
 
-    /// Progress was made: call it for each finished item and between long steps.
+    /// Work is finished, its effects are kept: an incarnation that came this far does not count towards giving up.
     pub fn beat(&self) {
         let mut beat = self.inner.lock();
         beat.last = Instant::now();
         beat.beats += 1;
     }
 
-    /// Alive, with nothing to do: not a hang, and no progress either.
+    /// Alive: between long steps, or with nothing to do. Not a hang, and no progress either.
     pub fn alive(&self) {
         self.inner.lock().last = Instant::now();
     }
@@ -76,7 +76,7 @@ impl Pulse {
         WaitGuard { pulse: self.clone(), id }
     }
 
-    /// Since the last beat; zero while waiting.
+    /// Since the last sign of life; zero while waiting.
     pub fn age(&self) -> Duration {
         let beat = self.inner.lock();
         if beat.wait().is_none() { beat.last.elapsed() } else { Duration::ZERO }

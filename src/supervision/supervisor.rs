@@ -18,6 +18,17 @@ use crate::records::now_micros;
 const TICK_MIN: Duration = Duration::from_millis(20);
 const TICK_MAX: Duration = Duration::from_secs(1);
 
+/// A supervisor that comes to look this many ticks late stood still itself, with the whole process as a rule (stopped by a
+/// signal, a frozen container, a suspended machine): what its children did not say meanwhile tells nothing about them.
+const TICKS_LATE: u32 = 5;
+
+/// Restarts in a row without progress that end the patience however slowly they come, as a multiple of the intensity's: a child
+/// that hangs, or that takes long to fail, never fails often within its time.
+const IN_A_ROW: u32 = 2;
+
+/// A supervisor that lived this long before it escalated has been of use.
+const OF_USE: Duration = Duration::from_secs(3_600);
+
 /// Dead incarnations' threads that still block, of one child: more than this and only a new process can help.
 const ABANDONED_MAX: u32 = 4;
 
@@ -31,6 +42,7 @@ pub struct Supervisor {
     reports: Option<UnboundedReceiver<Report>>,
     reporter: UnboundedSender<Report>,
     recent: VecDeque<Instant>,
+    looked: Instant,
     stopping: Option<Stopping>,
     rng: SmallRng,
 }
@@ -40,6 +52,8 @@ struct Slot {
     spec: ChildSpec,
     generation: u64,
     attempt: u32,
+    /// Lives in a row that were of no use.
+    in_vain: u32,
     life: Option<Life>,
     restart: Option<SpawnHandle>,
 }
@@ -86,6 +100,7 @@ impl Supervisor {
             reports: Some(reports),
             reporter,
             recent: VecDeque::new(),
+            looked: Instant::now(),
             stopping: None,
             rng: SmallRng::from_os_rng(),
         }
@@ -126,7 +141,8 @@ impl Supervisor {
         let Some(life) = slot.life.take() else { return };
         life.kill.kill();
         let progressed = !slot.spec.is_supervisor && life.pulse.beats() > 0;
-        let lived = life.born.elapsed();
+        // What it hung for was no life.
+        let lived = life.born.elapsed().saturating_sub(if let Exit::Hung(age) = &exit { *age } else { Duration::ZERO });
         let name = slot.spec.name.clone();
         retire(&name, life.arbiter, &self.launch.board);
         self.launch.board.ended(&name, &exit);
@@ -153,21 +169,28 @@ impl Supervisor {
     }
 
     fn restart_child(&mut self, child: usize, exit: &Exit, progressed: bool, lived: Duration, ctx: &mut Context<Self>) {
-        if self.too_many(exit, progressed) {
-            let name = self.slots.get(child).map_or("", |slot| slot.spec.name.as_str());
-            self.launch.board.settled(name, exit);
-            let Intensity { restarts, within } = self.spec.intensity;
-            let why = format!(
-                "{}: child {name} {exit}; more than {restarts} restarts without progress within {} s",
-                self.path,
-                within.as_secs_f64()
-            );
+        let too_many = self.too_many(exit, progressed);
+        let Intensity { restarts, .. } = self.spec.intensity;
+        let reset_after = self.spec.backoff.reset_after;
+        let Some(slot) = self.slots.get_mut(child) else { return };
+        let of_use = progressed || lived >= if slot.spec.is_supervisor { reset_after.max(OF_USE) } else { reset_after };
+        if progressed || lived >= reset_after {
+            slot.attempt = 0;
+        }
+        match exit {
+            _ if of_use => slot.in_vain = 0,
+            Exit::Killed => {}
+            _ => slot.in_vain = slot.in_vain.saturating_add(1),
+        }
+        let in_a_row = restarts.saturating_mul(IN_A_ROW);
+        let too_many =
+            too_many.or_else(|| (slot.in_vain > in_a_row).then(|| format!("more than {in_a_row} restarts in a row")));
+        if let Some(too_many) = too_many {
+            let name = slot.spec.name.clone();
+            self.launch.board.settled(&name, exit);
+            let why = format!("{}: child {name} {exit}; {too_many} without progress", self.path);
             self.give_up(Exit::Escalated(why), ctx);
             return;
-        }
-        let Some(slot) = self.slots.get_mut(child) else { return };
-        if progressed || lived >= self.spec.backoff.reset_after {
-            slot.attempt = 0;
         }
         let delay = self.spec.backoff.delay(slot.attempt, &mut self.rng);
         let at = now_micros().saturating_add(i64::try_from(delay.as_micros()).unwrap_or(0));
@@ -179,21 +202,33 @@ impl Supervisor {
         slot.restart = Some(ctx.notify_later(StartChild { child, after }, delay));
     }
 
-    /// Counts the restart, unless the child made progress or an operator asked for it, and tells whether it is one too many.
-    fn too_many(&mut self, exit: &Exit, progressed: bool) -> bool {
+    /// Counts the restart, unless the child made progress or an operator asked for it, and tells if it is one too many.
+    fn too_many(&mut self, exit: &Exit, progressed: bool) -> Option<String> {
         if progressed || *exit == Exit::Killed {
-            return false;
+            return None;
         }
         let now = Instant::now();
         self.recent.push_back(now);
         while self.recent.front().is_some_and(|at| now.duration_since(*at) > self.spec.intensity.within) {
             self.recent.pop_front();
         }
-        self.recent.len() > usize::try_from(self.spec.intensity.restarts).unwrap_or(usize::MAX)
+        let Intensity { restarts, within } = self.spec.intensity;
+        let many = self.recent.len() > usize::try_from(restarts).unwrap_or(usize::MAX);
+        many.then(|| format!("more than {restarts} restarts within {} s", within.as_secs_f64()))
     }
 
     fn watch(&mut self, ctx: &mut Context<Self>) {
-        self.launch.pulse.beat();
+        self.launch.pulse.alive();
+        let late = self.looked.elapsed();
+        self.looked = Instant::now();
+        if late > self.tick() * TICKS_LATE {
+            for life in self.slots.iter().filter_map(|slot| slot.life.as_ref()) {
+                life.pulse.alive();
+            }
+            if let Some((_, deadline)) = self.stopping.as_mut().and_then(|stopping| stopping.deadline.as_mut()) {
+                *deadline += late;
+            }
+        }
         let mut hung = Vec::new();
         for (child, slot) in self.slots.iter().enumerate() {
             let Some(life) = &slot.life else { continue };
@@ -273,7 +308,7 @@ impl Supervisor {
 
 impl Slot {
     fn new(spec: ChildSpec) -> Slot {
-        Slot { spec, generation: 0, attempt: 0, life: None, restart: None }
+        Slot { spec, generation: 0, attempt: 0, in_vain: 0, life: None, restart: None }
     }
 }
 

@@ -67,6 +67,25 @@ fn a_termination_signal_drains_and_ends_well_within_the_grace_period() {
 }
 
 #[test]
+fn a_process_that_stood_still_goes_on_and_takes_none_of_its_actors_for_hung() {
+    let scene = Scene::new(SLOW, 80);
+    let settings = scene.settings("frozen").with("supervision.hang_after", "3s");
+    let running = settings.start(&["run", "--once", "--json"]);
+    assert!(holds_within(PATIENCE, || clips(&scene) >= 8), "{}", running.log());
+    for _ in 0..3 {
+        running.signal("STOP");
+        // The standstill itself: longer than the limit.
+        std::thread::sleep(Duration::from_secs(5));
+        running.signal("CONT");
+        let before = clips(&scene);
+        assert!(holds_within(PATIENCE, || clips(&scene) > before || running.log().contains("hung")), "{}", running.log());
+    }
+    let ended = running.end(PATIENCE);
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(!ended.log.contains("hung"), "{}", ended.log);
+}
+
+#[test]
 fn a_second_instance_on_an_embedded_data_directory_is_refused() {
     let scene = Scene::new(SMALL, 20);
     let settings = scene.settings("shared");

@@ -22,6 +22,8 @@ pub struct FaultySession {
     broken: Option<Broken>,
     owned: BTreeSet<TopicPartition>,
     lost: BTreeSet<TopicPartition>,
+    /// Of those, what the next poll has yet to tell.
+    untold: Vec<TopicPartition>,
 }
 
 fn away() -> MailboxError {
@@ -41,7 +43,16 @@ impl FaultySession {
         }
         let (inner, mailbox) = (mailbox.open(spec)?, Arc::clone(mailbox));
         let (faults, spec) = (faults.clone(), spec.clone());
-        Ok(FaultySession { inner, mailbox, spec, faults, broken, owned: BTreeSet::new(), lost: BTreeSet::new() })
+        Ok(FaultySession {
+            inner,
+            mailbox,
+            spec,
+            faults,
+            broken,
+            owned: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            untold: Vec::new(),
+        })
     }
 
     fn choose(&self, call: &str, faults: &[Fault]) -> Option<Fault> {
@@ -110,6 +121,9 @@ impl FaultySession {
 
 impl Session for FaultySession {
     fn poll(&mut self, max: usize, wait: Duration) -> Result<Polled, MailboxError> {
+        if !self.untold.is_empty() {
+            return Ok(Polled { revoked: std::mem::take(&mut self.untold), ..Polled::default() });
+        }
         if !self.lost.is_empty() && (!self.faults.are_on() || self.faults.below(3) == 0) {
             return self.give_back();
         }
@@ -136,8 +150,14 @@ impl Session for FaultySession {
         if self.lost.contains(&at) {
             return Err(MailboxError::Revoked(at.to_string()));
         }
-        match self.choose("seek", &[Fault::Away, Fault::DieBefore]) {
+        match self.choose("seek", &[Fault::Away, Fault::DieBefore, Fault::Revoked]) {
             Some(Fault::DieBefore) => die(),
+            // Taken away between two polls.
+            Some(Fault::Revoked) => {
+                self.lost.insert(at);
+                self.untold.push(at);
+                Err(MailboxError::Revoked(at.to_string()))
+            }
             Some(_) => Err(away()),
             None => self.inner.seek(at, next_offset),
         }

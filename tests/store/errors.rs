@@ -1,6 +1,6 @@
 //! What may pass by itself is waited for, what the data is to blame for says where, and what needs a person says what to do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use reprise::records::Row;
@@ -186,6 +186,36 @@ fn a_role_or_database_that_does_not_exist_needs_a_person() {
         Err(StoreError::Setup(problem)) => assert!(problem.contains("no_such_database"), "{problem}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_reader_that_waits_for_a_rebuild_to_be_put_in_place_sees_its_rows() {
+    let Some(place) = place::postgres() else { return };
+    place.store().apply(&one_of_each(), &[]).expect("records");
+    let mut options = StoreOptions::new(place.url.as_str());
+    options.application_name = format!("reader {}", place.url.rsplit('_').next().unwrap_or_default());
+    let store = open(&options).expect("a store");
+    let before = store.row_counts().expect("counts");
+    assert!(before["artist_genres"] > 0, "{before:?}");
+    let mut other = place.postgres_connection();
+    let put_in_place = "BEGIN; LOCK TABLE loader_progress IN ACCESS EXCLUSIVE MODE; \
+                        CREATE TEMP TABLE rebuilt ON COMMIT DROP AS SELECT * FROM artist_genres; \
+                        TRUNCATE artist_genres; INSERT INTO artist_genres SELECT * FROM rebuilt";
+    other.batch_execute(put_in_place).expect("a rebuild");
+    let waits = format!(
+        "SELECT count(*) AS value FROM pg_stat_activity WHERE application_name = '{}' AND wait_event_type = 'Lock'",
+        options.application_name
+    );
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| store.row_counts());
+        let deadline = Instant::now() + Duration::from_secs(8);
+        while place.number(&waits) != Some(1) {
+            assert!(Instant::now() < deadline, "nobody waits");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        other.batch_execute("COMMIT").expect("the rebuild is in place");
+        assert_eq!(reader.join().expect("no panic").expect("counts"), before);
+    });
 }
 
 #[test]

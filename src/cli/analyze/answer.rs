@@ -151,8 +151,10 @@ const VECTORS: [Vectors; 3] =
     [("spectral_contrast", 7, |a| &a.spectral_contrast), ("chroma", 12, |a| &a.chroma), ("mfcc", 20, |a| &a.mfcc)];
 
 fn csv_record(out: &mut impl Write, cells: &[String]) -> io::Result<()> {
-    csv::WriterBuilder::new().from_writer(out).write_record(cells)?;
-    Ok(())
+    // In memory first: a `csv::Writer` that is dropped passes over what its last flush met.
+    let mut line = csv::Writer::from_writer(Vec::new());
+    line.write_record(cells)?;
+    out.write_all(&line.into_inner().map_err(csv::IntoInnerError::into_error)?)
 }
 
 fn csv_header() -> Vec<String> {
@@ -216,6 +218,26 @@ mod tests {
         let text = written(Format::Csv, &[("a.mp3", Ok(Analysis::default())), ("b.mp3", Err("no".into()))]);
         let counts: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(counts, [counts[0]; 3]);
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_in_every_format() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let files = [Found { path: PathBuf::from("a.mp3"), problem: None }];
+        for format in [Format::Table, Format::Json, Format::Csv] {
+            let mut out = Full;
+            let outcome = Writer::start(format, &mut out, &files)
+                .and_then(|mut writer| writer.write(Path::new("a.mp3"), &Ok(Analysis::default())));
+            assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::StorageFull, "{format:?}");
+        }
     }
 
     #[test]

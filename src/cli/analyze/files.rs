@@ -36,8 +36,9 @@ impl Walk {
         // Follows links, so that a library of links is as good as a library of files.
         match fs::metadata(path) {
             Err(error) if named => self.problem(path, error.to_string()),
-            // A dangling link inside a folder is reported only if it looks like music.
-            Err(error) if is_audio(path) => self.problem(path, error.to_string()),
+            // A dangling link inside a folder is reported only if it looks like music; what cannot be looked at could be a folder
+            // full of it.
+            Err(error) if is_audio(path) || !is_link(path) => self.problem(path, error.to_string()),
             Err(_) => {}
             Ok(metadata) if metadata.is_dir() => self.enter(path),
             Ok(metadata) if metadata.is_file() => {
@@ -59,7 +60,13 @@ impl Walk {
             Ok(entries) => entries,
             Err(error) => return self.problem(folder, format!("cannot list this folder: {error}")),
         };
-        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+        let mut paths = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => paths.push(entry.path()),
+                Err(error) => self.problem(folder, format!("cannot list all of this folder: {error}")),
+            }
+        }
         paths.sort();
         for path in paths {
             self.visit(&path, false);
@@ -73,6 +80,10 @@ impl Walk {
     fn problem(&mut self, path: &Path, problem: String) {
         self.found.push(Found { path: path.to_owned(), problem: Some(problem) });
     }
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
 }
 
 fn is_audio(path: &Path) -> bool {

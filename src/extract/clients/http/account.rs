@@ -217,7 +217,7 @@ impl Account {
             );
         }
         self.http.metrics.api_answered(self.state.api, &status);
-        pulse.beat();
+        pulse.alive();
         Ok(answer)
     }
 
