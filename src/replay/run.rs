@@ -10,9 +10,10 @@ use super::plan::{self, Request, Span};
 use super::records::Item;
 use super::{Event, Listener, Means, ReplayError, Report};
 use crate::mailbox::{MailboxError, Message, Outgoing, Session, SessionSpec, TopicPartition};
-use crate::records::Topic;
+use crate::records::{TRANSFORM_REVISION, Topic};
 use crate::service::StageName;
 use crate::store::Change;
+use crate::transform::Judge;
 
 /// Messages read at a time: on Kafka each read costs a round trip or two.
 const READ: usize = 2_000;
@@ -22,9 +23,12 @@ const READ: usize = 2_000;
 /// # Errors
 /// See [`ReplayError`]. What was done stays done, and the same replay goes on from there.
 pub fn replay(means: &Means, request: &Request, listener: Listener<'_>) -> Result<Report, ReplayError> {
-    // What the replay depends on: the same words against another database are another replay.
+    // What the replay depends on: the same words against another database, or by another rule, are another replay.
     let identity = means.mailbox.identity().unwrap_or_default();
-    let words = format!("{} | {} {identity} | {}", request.words, means.mailbox.describe(), means.store.describe());
+    let Judge { artist_threshold, track_threshold } = means.judge;
+    let rule = format!("revision {TRANSFORM_REVISION}, thresholds {artist_threshold} and {track_threshold}");
+    let (mailbox, store) = (means.mailbox.describe(), means.store.describe());
+    let words = format!("{} | {mailbox} {identity} | {store} | {rule}", request.words);
     let mut shelf = Shelf::of(&means.data_dir, &words);
     if means.restart {
         shelf.clear()?;
@@ -119,10 +123,12 @@ impl Run<'_> {
     /// Appends what `music_transformed` lacks.
     fn append(&mut self, records: Vec<Outgoing>) -> Result<(), ReplayError> {
         let Some(at) = records.first().map(|record| record.at) else { return Ok(()) };
-        if !self.heads.as_ref().is_some_and(|heads| heads.is_of(at)) {
-            self.heads = Some(Heads::read(&*self.means.mailbox, at)?);
-        }
-        let missing = self.heads.as_mut().map(|heads| heads.newer(records)).unwrap_or_default();
+        let heads = match self.heads.take().filter(|heads| heads.is_of(at)) {
+            Some(heads) => self.heads.insert(heads),
+            None => self.heads.insert(Heads::of(at)),
+        };
+        heads.catch_up(&*self.means.mailbox)?;
+        let missing = heads.newer(records);
         if missing.is_empty() {
             return Ok(());
         }

@@ -28,6 +28,24 @@ fn a_killed_replay_goes_on_where_it_was() {
 }
 
 #[test]
+fn an_interrupted_replay_begins_anew_by_another_rule() {
+    for rig in rigs() {
+        rig.publish(&tracks(0..120, 1_000, 0.9));
+        rig.work_off();
+        let args = ["replay", "--topic", "music_top_tracks"];
+        let mut slow = rig.command(&args).args(["--rate", "40"]).stderr(Stdio::null()).spawn().unwrap();
+        wait("a checkpoint", || !rig.checkpoints().is_empty());
+        slow.kill().unwrap();
+        slow.wait().unwrap();
+        let stricter = [("REPRISE__MATCHING__TRACK_THRESHOLD", "0.85")];
+        let (out, err) = texts(&rig.reprise(&[&args[..], &["--json"]].concat(), &stricter));
+        assert!(!out.is_empty() && !err.contains("going on where an interrupted replay was"), "{err}");
+        let answer: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
+        assert_eq!(answer["topics"]["music_top_tracks"]["read"], 120, "{answer}");
+    }
+}
+
+#[test]
 fn a_killed_rebuild_leaves_the_live_database_alone_and_goes_on() {
     for rig in rigs() {
         rig.publish(&tracks(0..60, 1_000, 0.9));
