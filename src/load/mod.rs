@@ -7,6 +7,8 @@
 //! Bad data is found by bisection: a batch the database refuses is halved until the offending record is alone, which goes to
 //! the dead letters; everything else is written.
 
+mod recognition;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use crate::stage::step::bury;
 use crate::stage::{Ending, Processed, Processor, StageError, StepContext, Subscription};
 use crate::store::{Advance, Applied, Change, Store, StoreError};
 use crate::supervision::Pulse;
+
+pub use self::recognition::beyond_the_end;
 
 /// How long to wait before asking an unavailable database again.
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);

@@ -29,6 +29,8 @@ pub(super) struct Checkpoint {
     pub(super) offsets: u64,
     /// What was done.
     pub(super) report: Report,
+    /// Rows that the database had by then, if not more.
+    pub(super) rows: i64,
 }
 
 /// The file of one replay.
@@ -56,9 +58,14 @@ impl Shelf {
         serde_json::from_slice::<Checkpoint>(&text).ok().filter(|found| found.words == words)
     }
 
+    /// Whether it is time to keep a checkpoint.
+    pub(super) fn is_due(&self) -> bool {
+        self.written.is_none_or(|written| written.elapsed() >= EVERY)
+    }
+
     /// Keeps `checkpoint` if it is time to.
     pub(super) fn keep(&mut self, checkpoint: &Checkpoint) -> Result<(), ReplayError> {
-        if self.written.is_some_and(|written| written.elapsed() < EVERY) {
+        if !self.is_due() {
             return Ok(());
         }
         self.written = Some(Instant::now());

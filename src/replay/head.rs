@@ -32,8 +32,7 @@ impl Heads {
     /// its newest row must not be taken for missing. What it appends between this look and the replay's own append, milliseconds
     /// later, could still be hidden from a rebuild.
     pub(super) fn catch_up(&mut self, mailbox: &dyn Mailbox) -> Result<(), ReplayError> {
-        let marks = mailbox.watermarks(self.at.topic)?;
-        let Some(ends) = marks.iter().find(|marks| marks.at == self.at) else { return Ok(()) };
+        let ends = mailbox.settled(self.at)?;
         self.next = self.next.max(ends.low);
         while self.next < ends.high {
             let messages = mailbox.read(self.at, self.next, CHUNK)?;

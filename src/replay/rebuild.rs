@@ -8,7 +8,7 @@ use super::pace::Pace;
 use super::plan::{self, Request, Span, Start};
 use super::run::publishes;
 use super::{Counts, Event, Listener, Means, ReplayError, Report};
-use crate::load::change_of;
+use crate::load::{beyond_the_end, change_of};
 use crate::mailbox::{Ledger, Message, TopicPartition};
 use crate::records::{DeadReason, Topic};
 use crate::stage::step::bury;
@@ -33,7 +33,12 @@ pub fn rebuild(means: &Means, listener: Listener<'_>) -> Result<Report, ReplayEr
                        with the right topics.prefix?";
         return Err(ReplayError::Refused(problem.to_owned()));
     }
-    let target = if live { beside(means, listener)? } else { Arc::clone(&means.store) };
+    let target = if live {
+        beside(means, listener)?
+    } else {
+        is_of_another_mailbox(means, &*means.store, listener)?;
+        Arc::clone(&means.store)
+    };
     let mut filling = Filling { means, target: &*target, pace: Pace::new(means.rate), report: Report::default() };
     filling.report.topics.insert(Topic::MusicTransformed.default_name().to_owned(), Counts::default());
     let places = filling.claim(&spans, listener)?;
@@ -64,9 +69,29 @@ fn beside(means: &Means, listener: Listener<'_>) -> Result<Arc<dyn Store>, Repla
     if means.restart {
         patiently(listener, || means.store.discard_beside())?;
     }
-    let target = patiently(listener, || means.store.beside())?;
-    patiently(listener, || target.migrate())?;
+    let open = |listener: Listener<'_>| {
+        let target = patiently(listener, || means.store.beside())?;
+        patiently(listener, || target.migrate())?;
+        Ok::<_, ReplayError>(target)
+    };
+    let target = open(listener)?;
+    if !is_of_another_mailbox(means, &*target, listener)? {
+        return Ok(target);
+    }
+    drop(target);
+    listener(Event::Note("what an interrupted rebuild has left was read from another mailbox: beginning anew"));
+    patiently(listener, || means.store.discard_beside())?;
+    let target = open(listener)?;
+    is_of_another_mailbox(means, &*target, listener)?;
     Ok(target)
+}
+
+/// Whether `target` was filled with what stands elsewhere, or stands in this mailbox no longer. From now on it is of this one.
+fn is_of_another_mailbox(means: &Means, target: &dyn Store, listener: Listener<'_>) -> Result<bool, ReplayError> {
+    let Some(identity) = means.mailbox.identity() else { return Ok(false) };
+    let places = patiently(listener, || target.ledger())?;
+    let beyond = beyond_the_end(&*means.mailbox, &places)?;
+    patiently(listener, || target.recognise(&identity, &beyond))
 }
 
 /// Where each partition of the target stands.

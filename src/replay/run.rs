@@ -1,6 +1,7 @@
 //! The replay itself: span by span, batch by batch.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::apply::{apply, patiently};
 use super::checkpoint::{Checkpoint, Shelf};
@@ -17,6 +18,8 @@ use crate::transform::Judge;
 
 /// Messages read at a time: on Kafka each read costs a round trip or two.
 const READ: usize = 2_000;
+/// Between two counts of the rows: on a large database one takes seconds.
+const RECOUNT: Duration = Duration::from_secs(30);
 
 /// Replays what is asked for into the database.
 ///
@@ -35,15 +38,22 @@ pub fn replay(means: &Means, request: &Request, listener: Listener<'_>) -> Resul
     }
     let fresh = plan::make(&*means.mailbox, request)?;
     patiently(listener, || means.store.migrate())?;
-    let checkpoint = shelf.load(&words).unwrap_or_else(|| {
+    let rows = rows(means, listener)?;
+    let left_over = shelf.load(&words);
+    let is_younger = left_over.as_ref().is_some_and(|found| found.rows > rows);
+    if is_younger {
+        listener(Event::Note("the database has fewer rows than when this replay was interrupted: beginning anew"));
+    }
+    let checkpoint = left_over.filter(|_| !is_younger).unwrap_or_else(|| {
         let mut report = Report::default();
         report.topics.extend(request.topics.iter().map(|topic| (topic.default_name().to_owned(), super::Counts::default())));
-        Checkpoint { words, offsets: fresh.iter().map(Span::left).sum(), spans: fresh, report }
+        Checkpoint { words, offsets: fresh.iter().map(Span::left).sum(), spans: fresh, report, rows }
     });
     let left: u64 = checkpoint.spans.iter().map(Span::left).sum();
     listener(Event::Planned { offsets: checkpoint.offsets, done: checkpoint.offsets.saturating_sub(left) });
     let transformed = transformed_up_to(means)?;
     let mut run = Run { means, transformed, heads: None, publisher: None, pace: Pace::new(means.rate), checkpoint };
+    let mut counted = Instant::now();
     while let Some(span) = run.checkpoint.spans.first().copied() {
         let next = run.advance(span, listener)?;
         listener(Event::Done(u64::try_from(next.saturating_sub(span.next)).unwrap_or(0)));
@@ -51,10 +61,18 @@ pub fn replay(means: &Means, request: &Request, listener: Listener<'_>) -> Resul
             Some(first) if next < first.end => first.next = next,
             _ => drop(run.checkpoint.spans.remove(0)),
         }
+        if counted.elapsed() >= RECOUNT && shelf.is_due() {
+            (run.checkpoint.rows, counted) = (self::rows(means, listener)?, Instant::now());
+        }
         shelf.keep(&run.checkpoint)?;
     }
     shelf.clear()?;
     Ok(run.checkpoint.report)
+}
+
+/// Rows of all tables. A database that has fewer than before was made anew meanwhile, or put back from a backup.
+fn rows(means: &Means, listener: Listener<'_>) -> Result<i64, ReplayError> {
+    Ok(patiently(listener, || means.store.row_counts())?.values().sum())
 }
 
 /// How far the transformer has come in each partition.
@@ -150,5 +168,6 @@ pub(super) fn publishes(run_id: &str) -> SessionSpec {
         heads: Vec::new(),
         instance: run_id.to_owned(),
         transactional: false,
+        retains: true,
     }
 }

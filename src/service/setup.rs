@@ -7,9 +7,10 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use tokio::sync::watch;
 
-use crate::mailbox::{Mailbox, MailboxError, TopicPartition};
+use crate::load::beyond_the_end;
+use crate::mailbox::{Mailbox, MailboxError};
 use crate::observe::log;
-use crate::records::{Topic, now_micros};
+use crate::records::now_micros;
 use crate::stage::Prepared;
 use crate::store::{Store, StoreError};
 use crate::supervision::{Control, Exit, Launch};
@@ -78,16 +79,12 @@ fn attempt(mailbox: &dyn Mailbox, store: &dyn Store, partitions: i32) -> Result<
     Ok(Prepared { partitions: mailbox.partitions().map_err(in_mailbox(mailbox.describe()))? })
 }
 
-/// Makes sure that the loader's offsets in the database mean something in this mailbox: it may have been made anew, or put back to
-/// an earlier state from a backup. Before anything is appended to it: later its ends would not tell.
+/// Makes sure that the loader's offsets in the database mean something in this mailbox, before anything is appended to it.
 fn recognise(mailbox: &dyn Mailbox, store: &dyn Store) -> Result<(), Trouble> {
     let Some(identity) = mailbox.identity() else { return Ok(()) };
     // The places before the ends: another instance may be loading.
     let places = store.ledger().map_err(in_database(store.describe()))?;
-    let ends = mailbox.watermarks(Topic::MusicTransformed).map_err(in_mailbox(mailbox.describe()))?;
-    let end = |at| ends.iter().find(|ends| ends.at == at).map_or(0, |ends| ends.high);
-    let reached = places.iter().filter_map(|(claim, _)| Some((claim.at, claim.next_offset?)));
-    let beyond: Vec<TopicPartition> = reached.filter(|(at, next)| *next > end(*at)).map(|(at, _)| at).collect();
+    let beyond = beyond_the_end(mailbox, &places).map_err(in_mailbox(mailbox.describe()))?;
     if store.recognise(&identity, &beyond).map_err(in_database(store.describe()))? {
         slog_scope::warn!("The database was filled from another mailbox, or a later state of this one: it is read from its beginning.";
             "database" => store.describe(), "mailbox" => mailbox.describe());

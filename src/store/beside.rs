@@ -13,8 +13,17 @@ use super::statement::Statement;
 use super::{Observation, merge, progress};
 
 /// Everything that is rebuilt, parents before children.
-const REBUILT: [&str; 8] =
-    ["artists", "albums", "songs", "song_audio_features", "genres", "artist_genres", "source_misses", "loader_progress"];
+const REBUILT: [&str; 9] = [
+    "artists",
+    "albums",
+    "songs",
+    "song_audio_features",
+    "genres",
+    "artist_genres",
+    "source_misses",
+    "loader_progress",
+    "mailbox_identity",
+];
 
 /// Replaces what is here by what is in `schema`: a schema of PostgreSQL, or an attached file of SQLite.
 pub(super) fn adopt(db: &mut dyn Database, schema: &str) -> Result<(), Failure> {

@@ -175,6 +175,7 @@ impl Rig {
             heads: Vec::new(),
             instance: "test".to_owned(),
             transactional: false,
+            retains: true,
         };
         self.mailbox().open(&spec).unwrap().publish(records, &[]).unwrap();
     }
@@ -269,6 +270,19 @@ impl Rig {
                 sql_query(text).get_result::<Number>(&mut PgConnection::establish(&self.database).unwrap()).unwrap().value
             }
         }
+    }
+
+    /// Whether a rebuild stands beside the live database that has got somewhere. Looks only where it is: looking makes it.
+    pub fn has_rebuilt_a_part(&self) -> bool {
+        let there = match &self.schema {
+            None => self.dir.path().join("reprise.db.rebuild").exists(),
+            Some((_, schema)) => {
+                let text = "SELECT count(*) AS value FROM information_schema.tables WHERE table_name = 'loader_progress'";
+                self.number(&format!("{text} AND table_schema = '{schema}_reprise_rebuild'")) == 1
+            }
+        };
+        let places = || self.store().beside().and_then(|beside| beside.ledger());
+        there && places().is_ok_and(|places| places.iter().any(|(claim, _)| claim.next_offset.is_some()))
     }
 
     /// Checkpoint files of interrupted replays.
