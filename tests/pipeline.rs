@@ -36,6 +36,8 @@ mod quota;
 mod restarts;
 #[path = "pipeline/scene.rs"]
 mod scene;
+#[path = "pipeline/schedule.rs"]
+mod schedule;
 #[path = "pipeline/scrape.rs"]
 mod scrape;
 #[path = "pipeline/truth.rs"]

@@ -97,6 +97,7 @@ fn enqueue(mailbox: &dyn Mailbox, partitions: i32, requests: Vec<SearchRequest>,
         heads: Vec::new(),
         instance: run_id.to_owned(),
         transactional: false,
+        retains: true,
     })?;
     Ok(session.publish(&records, &[])?)
 }

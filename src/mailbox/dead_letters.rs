@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Mailbox, MailboxError, Message, Outgoing, Session, SessionSpec, TopicPartition, check_record};
+use super::{Mailbox, MailboxError, Message, Outgoing, Session, SessionSpec, TopicPartition, Watermarks, check_record};
 use crate::records::{
     ArtistProfile, AudioFeatures, DeadLetter, Envelope, ListenerFigures, Record, RecordError, SearchRequest, TopTrack, Topic,
     Transformed, Validate, Version, now_micros, parse, partition_of,
@@ -117,8 +117,12 @@ impl Letters {
     /// # Errors
     /// See [`MailboxError`].
     pub fn read(mailbox: &dyn Mailbox) -> Result<Letters, MailboxError> {
+        Letters::between(mailbox, &mailbox.watermarks(Topic::MusicDeadLetters)?)
+    }
+
+    fn between(mailbox: &dyn Mailbox, every: &[Watermarks]) -> Result<Letters, MailboxError> {
         let mut letters = Letters::default();
-        for ends in mailbox.watermarks(Topic::MusicDeadLetters)? {
+        for ends in every {
             let mut next = ends.low;
             while next < ends.high {
                 let messages = mailbox.read(ends.at, next, READ)?;
@@ -184,9 +188,13 @@ impl Desk {
             // One name for all: that is what fences the one before.
             instance: "operator".to_owned(),
             transactional: true,
+            retains: true,
         })?;
-        let letters = Letters::read(&**mailbox)?;
         let partitions = mailbox.partitions()?;
+        // Behind a transaction that a stage has left open, what the holder before has marked is not seen yet.
+        let settled = |partition| mailbox.settled(TopicPartition { topic: Topic::MusicDeadLetters, partition });
+        let every = (0..partitions).map(settled).collect::<Result<Vec<Watermarks>, MailboxError>>()?;
+        let letters = Letters::between(&**mailbox, &every)?;
         Ok(Desk { mailbox: Arc::clone(mailbox), session, run_id: run_id.to_owned(), partitions, letters })
     }
 
@@ -311,8 +319,7 @@ impl Desk {
         let (mut next, mut newest) = (letter.origin_offset, None);
         loop {
             // Where it ends now: more may have come while it was read.
-            let marks = self.mailbox.watermarks(at.topic)?;
-            let Some(ends) = marks.iter().find(|marks| marks.at == at) else { return Ok(newest) };
+            let ends = self.mailbox.settled(at)?;
             next = next.max(ends.low);
             if next >= ends.high {
                 return Ok(newest);

@@ -200,6 +200,8 @@ pub struct SessionSpec {
     /// Publish in transactions that include the offsets. Without, records are confirmed first and offsets committed after
     /// (at least once): for the loader, whose offsets live in the database.
     pub transactional: bool,
+    /// Retention waits until this group has finished a message. Kafka's never waits for anybody.
+    pub retains: bool,
 }
 
 /// Why a mailbox call failed.
@@ -303,6 +305,17 @@ pub trait Mailbox: Send + Sync + fmt::Debug {
     /// # Errors
     /// See [`MailboxError`].
     fn watermarks(&self, topic: Topic) -> Result<Vec<Watermarks>, MailboxError>;
+
+    /// As [`Mailbox::watermarks`], as soon as everything that was written to the partition before this call is committed or undone:
+    /// for those who must not miss a message that somebody was about to commit.
+    ///
+    /// # Errors
+    /// See [`MailboxError`]. [`MailboxError::Unavailable`] when a transaction stays open.
+    fn settled(&self, at: TopicPartition) -> Result<Watermarks, MailboxError> {
+        // Where nothing is written before it is committed.
+        let known = self.watermarks(at.topic)?.into_iter().find(|ends| ends.at == at);
+        known.ok_or_else(|| MailboxError::Invalid(format!("there is no partition {at}")))
+    }
 
     /// What `group` has committed for `topics`: partitions without a commit are left out.
     ///

@@ -10,6 +10,9 @@ use super::step::Stepper;
 use crate::records::now_micros;
 use crate::supervision::{Control, Exit, ExitSlot, Launch, Pulse};
 
+/// How a paused actor says why it waits.
+pub const PAUSED: &str = "paused by the operator";
+
 /// What the operator wants of the stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
@@ -122,7 +125,7 @@ async fn run(mut stepper: Stepper, mut wish: watch::Receiver<Wish>) -> Exit {
         let wait = match current {
             Wish::Drain => return Exit::Normal,
             Wish::Pause => {
-                let _waiting = stepper.pulse().waiting("paused by the operator", None);
+                let _waiting = stepper.pulse().waiting(PAUSED, None);
                 // The sender lives in the actor, which outlives this future.
                 tokio::select! {
                     _ = wish.changed() => {}

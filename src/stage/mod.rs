@@ -14,7 +14,7 @@ pub mod port;
 pub mod processor;
 pub mod step;
 
-pub use actor::{Prepared, Readiness, StageActor};
+pub use actor::{PAUSED, Prepared, Readiness, StageActor};
 pub use poison::PoisonBook;
 pub use port::Port;
 pub use processor::{Ending, LONGEST_STEP, Processed, Processor, StageError, StepContext, Subscription, Wait};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use reprise::mailbox::{
-    EmbeddedMailbox, EmbeddedOptions, InstanceLock, InstanceSlot, Mailbox, MailboxError, Outgoing, instance_name,
+    EmbeddedMailbox, EmbeddedOptions, InstanceLock, InstanceSlot, Mailbox, MailboxError, Outgoing, SessionSpec, instance_name,
 };
 use reprise::records::{Topic, TopicNames, now_micros};
 
@@ -128,6 +128,22 @@ fn retention_waits_for_every_group() {
     // Offsets are never given twice.
     fill(&mailbox, at(IN, 0), 1);
     assert_eq!(all(&mailbox, at(IN, 0)).first().map(|message| message.offset), Some(10));
+    mailbox.verify().unwrap();
+}
+
+#[test]
+fn retention_does_not_wait_for_a_group_that_retains_nothing() {
+    let dir = filled(10);
+    let mailbox = open(dir.path());
+    let later = now_micros() + 8 * DAY_MICROS;
+    // As it was registered by a version that did retain.
+    drop(mailbox.open(&reader("passer-by", IN)).unwrap());
+    assert_eq!(mailbox.maintain(later).unwrap(), 0);
+    let mut passer_by = mailbox.open(&SessionSpec { retains: false, ..reader("passer-by", IN) }).unwrap();
+    joined(&mut *passer_by);
+    assert_eq!(take(&mut *passer_by, 4)[0].offset, 0);
+    passer_by.publish(&[], &[done(at(IN, 0), 4, 4)]).unwrap();
+    assert_eq!(mailbox.maintain(later).unwrap(), 10);
     mailbox.verify().unwrap();
 }
 

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use reprise::mailbox::{KafkaMailbox, KafkaOptions, Mailbox, SessionSpec};
-use reprise::records::{Topic, TopicNames, now_micros};
+use reprise::mailbox::dead_letters::{Desk, Letters};
+use reprise::mailbox::{KafkaMailbox, KafkaOptions, Mailbox, Message, SessionSpec};
+use reprise::records::{DeadReason, Topic, TopicNames, now_micros};
+use reprise::stage::step::bury;
 use slog::{Drain, Logger, o};
 
 use crate::promises::keeps;
-use crate::rig::{PARTITIONS, PATIENCE, Rig, at, copy, done, fill, joined, quiet, reader, record, shows, take, texts};
+use crate::rig::{PARTITIONS, PATIENCE, Rig, at, copy, done, fill, joined, quiet, reader, record, shows, take, texts, writer};
 
 const IN: Topic = Topic::MusicTopTracks;
 const OUT: Topic = Topic::ArtistGenres;
@@ -210,6 +212,51 @@ fn what_a_dead_predecessor_left_open_is_undone() {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(predecessor.commit_transaction(patience).is_err());
     shows(&*mailbox, at(OUT, 0), &["alive"]);
+}
+
+/// Behind a transaction that somebody else has open in the partition, what the holder of the desk before has marked is not seen.
+#[test]
+fn whoever_takes_the_desk_sees_what_was_marked_behind_an_open_transaction() {
+    let Some((brokers, prefix)) = place() else { return };
+    let mailbox = deployment(brokers.clone(), prefix.clone()).ready();
+    let stage: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &brokers)
+        .set("transactional.id", format!("{prefix}stage"))
+        .set("transaction.timeout.ms", "60000")
+        .create()
+        .unwrap();
+    let patience = Duration::from_secs(40);
+    stage.init_transactions(patience).unwrap();
+    stage.begin_transaction().unwrap();
+    let message = Message {
+        at: at(IN, 0),
+        offset: 0,
+        key: "key".to_owned(),
+        payload: b"garbage".to_vec(),
+        appended_at: 1,
+        version: None,
+    };
+    let letter = bury("transform", "test", PARTITIONS, &message, DeadReason::new("undecodable", "garbage")).unwrap();
+    let name = format!("{prefix}{}", letter.at.topic.default_name());
+    let first = BaseRecord::<[u8], [u8]>::to(&name).partition(letter.at.partition).payload(b"of the stage");
+    stage.send(first).unwrap();
+    stage.flush(patience).unwrap();
+    // Committed, and not to be seen as long as what stands before it is open.
+    mailbox
+        .open(&SessionSpec { transactional: true, ..writer() })
+        .unwrap()
+        .publish(std::slice::from_ref(&letter), &[])
+        .unwrap();
+    assert!(Letters::read(&*mailbox).unwrap().entries.is_empty());
+    let taken = std::thread::scope(|scope| {
+        let taking = scope.spawn(|| Desk::take(&mailbox, "test").map(|desk| desk.letters.entries.len()));
+        // Who does not wait has long been done by then; who does wait cannot be.
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(!taking.is_finished(), "it did not wait for the open transaction");
+        stage.abort_transaction(patience).unwrap();
+        taking.join().unwrap()
+    });
+    assert_eq!(taken.unwrap(), 1);
 }
 
 #[test]

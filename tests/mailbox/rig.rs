@@ -42,6 +42,7 @@ pub fn reader(group: &str, topic: Topic) -> SessionSpec {
         heads: Vec::new(),
         instance: "test-0".to_owned(),
         transactional: true,
+        retains: true,
     }
 }
 
@@ -53,6 +54,7 @@ pub fn writer() -> SessionSpec {
         heads: Vec::new(),
         instance: "test-writer".to_owned(),
         transactional: false,
+        retains: true,
     }
 }
 

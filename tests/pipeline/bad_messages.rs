@@ -31,6 +31,7 @@ pub fn append(mailbox: &dyn Mailbox, topic: Topic, payloads: &[&[u8]]) {
         heads: Vec::new(),
         instance: "test".to_owned(),
         transactional: false,
+        retains: true,
     };
     mailbox.open(&spec).and_then(|mut session| session.publish(&records, &[])).expect("appended");
 }

@@ -157,6 +157,7 @@ impl Actor {
             heads: wanted.heads,
             instance: "simulation".to_owned(),
             transactional: wanted.transactional,
+            retains: true,
         };
         let session = FaultySession::open(&around.mailbox, &spec, &around.faults, around.broken)?;
         let spec = StepperSpec {

@@ -32,6 +32,7 @@ impl Injector {
             heads: Vec::new(),
             instance: "simulation".to_owned(),
             transactional: false,
+            retains: true,
         };
         let session = mailbox.open(&spec)?;
         let (mailbox, world) = (Arc::clone(mailbox), World::clone(world));

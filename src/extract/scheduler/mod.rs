@@ -84,7 +84,8 @@ impl Scheduler {
     pub fn recover(&mut self, mailbox: &dyn Mailbox) -> Result<(), MailboxError> {
         let since = self.diary.written_at.saturating_sub(CLOCK_SLACK.as_micros()).max(0);
         for (at, from) in mailbox.offsets_at(Topic::MusicQueries, since)? {
-            let high = high_watermark(mailbox, at)?;
+            // A predecessor may be about to commit.
+            let high = mailbox.settled(at)?.high;
             read_all(mailbox, at, from, high, |message| self.diary.runs.observe(&message.key))?;
         }
         self.diary.runs.adopt(now_micros(), &self.queries);
@@ -159,10 +160,6 @@ pub fn outgoing(requests: Vec<SearchRequest>, run_id: &str, partitions: i32) -> 
         Outgoing::record(&Envelope::new(at, run_id, request), partition, 0)
     };
     requests.into_iter().map(message).collect()
-}
-
-fn high_watermark(mailbox: &dyn Mailbox, at: TopicPartition) -> Result<i64, MailboxError> {
-    Ok(mailbox.watermarks(at.topic)?.into_iter().find(|marks| marks.at == at).map_or(0, |marks| marks.high))
 }
 
 /// Offsets may have holes (transaction marks): an empty read ends it as well as the high watermark.

@@ -15,13 +15,14 @@ use crate::mailbox::{Committed, Ledger, MailboxError, Progress};
 
 type OffsetRow = (i64, i64, i64, i64, i64, i64, i64);
 
-/// Takes the group over from whoever holds it: answers the epoch that the new session must show when it publishes.
+/// Takes the group over from whoever holds it: answers the epoch that the new session must show when it publishes. What it `reads` is
+/// kept until it has finished it, if it `retains`.
 pub(super) fn claim(
     connection: &mut SqliteConnection,
     group: &str,
     owner: &str,
     now: i64,
-    reads: &[Log],
+    (reads, retains): (&[Log], bool),
 ) -> Result<i64, Fault> {
     let epoch = held(connection, group)?.map_or(1, |(epoch, _)| epoch + 1);
     diesel::replace_into(sessions::table)
@@ -32,7 +33,10 @@ pub(super) fn claim(
             sessions::opened_at.eq(now),
         ))
         .execute(connection)?;
-    for log in reads {
+    if !retains {
+        diesel::delete(subscriptions::table.filter(subscriptions::consumer.eq(group))).execute(connection)?;
+    }
+    for log in reads.iter().filter(|_| retains) {
         diesel::insert_or_ignore_into(subscriptions::table)
             .values((subscriptions::consumer.eq(group), subscriptions::log.eq(log.id)))
             .execute(connection)?;

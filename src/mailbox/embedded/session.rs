@@ -43,7 +43,8 @@ impl EmbeddedSession {
             None
         } else {
             let _writer = shared.writer.lock();
-            Some(database.write(|connection| group::claim(connection, &spec.group, &spec.instance, now_micros(), &reads))?)
+            let kept = (reads.as_slice(), spec.retains);
+            Some(database.write(|connection| group::claim(connection, &spec.group, &spec.instance, now_micros(), kept))?)
         };
         let cursors = reads.into_iter().map(|log| (log.at, Cursor { log, next_offset: 0 })).collect();
         let mut session = EmbeddedSession {

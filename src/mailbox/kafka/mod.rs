@@ -57,6 +57,8 @@ pub struct KafkaMailbox {
     shared: Arc<KafkaOptions>,
     /// Made at the first question, kept for the next.
     reader: Mutex<Option<Reader>>,
+    /// Sees open transactions too. Made when first needed.
+    uncommitted: Mutex<Option<Reader>>,
 }
 
 impl KafkaMailbox {
@@ -66,7 +68,17 @@ impl KafkaMailbox {
     /// [`MailboxError::Invalid`] when a property does not exist or has an impossible value.
     pub fn open(options: KafkaOptions) -> Result<KafkaMailbox, MailboxError> {
         config::check(&options)?;
-        Ok(KafkaMailbox { shared: Arc::new(options), reader: Mutex::new(None) })
+        Ok(KafkaMailbox { shared: Arc::new(options), reader: Mutex::new(None), uncommitted: Mutex::new(None) })
+    }
+
+    /// Where the partition really ends.
+    fn written(&self, at: TopicPartition) -> Result<i64, MailboxError> {
+        let mut reader = self.uncommitted.lock();
+        let reader = match reader.take() {
+            Some(known) => reader.insert(known),
+            None => reader.insert(Reader::open_uncommitted(&self.shared)?),
+        };
+        Ok(reader.ends(at)?.1)
     }
 
     fn ask<T>(&self, question: impl FnOnce(&Reader) -> Result<T, MailboxError>) -> Result<T, MailboxError> {
@@ -116,6 +128,12 @@ impl Mailbox for KafkaMailbox {
 
     fn watermarks(&self, topic: Topic) -> Result<Vec<Watermarks>, MailboxError> {
         self.ask(|reader| reader.watermarks(topic))
+    }
+
+    fn settled(&self, at: TopicPartition) -> Result<Watermarks, MailboxError> {
+        // Others may ask while this waits.
+        reader::settle(at, self.written(at)?, || self.ask(|reader| reader.ends(at)))?;
+        self.ask(|reader| reader.watermark(at))
     }
 
     fn committed(&self, group: &str, topics: &[Topic]) -> Result<Vec<Committed>, MailboxError> {

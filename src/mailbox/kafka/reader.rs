@@ -18,6 +18,8 @@ use crate::records::Topic;
 
 /// How long librdkafka gets to close a client. Closing has been seen to hang; the client is then abandoned with its thread.
 const CLOSE: Duration = Duration::from_secs(5);
+/// How long to wait for open transactions: the broker undoes them before.
+const SETTLED: Duration = Duration::from_secs(30);
 /// How long a partition may be without a leader, or unknown to a broker that answers, before that counts: a broker that has just
 /// come back answers before it has heard of everything.
 const AGREED: Duration = Duration::from_secs(3);
@@ -35,6 +37,26 @@ pub(super) struct Reader {
     seen_ends: Mutex<BTreeMap<TopicPartition, (i64, i64)>>,
     /// Topics that a broker has told of: they do not cease to exist because another one does not know them yet.
     seen_topics: Mutex<BTreeSet<Topic>>,
+}
+
+/// Asks for the ends that `read_committed` readers see until everything before `written` is committed or undone.
+pub(super) fn settle(
+    at: TopicPartition,
+    written: i64,
+    ends: impl Fn() -> Result<(i64, i64), MailboxError>,
+) -> Result<(i64, i64), MailboxError> {
+    let deadline = Instant::now() + SETTLED;
+    loop {
+        let (low, stable) = ends()?;
+        if stable >= written {
+            return Ok((low, stable));
+        }
+        if Instant::now() >= deadline {
+            let text = format!("{at}: a transaction has been open at offset {stable} for {} s", SETTLED.as_secs());
+            return Err(MailboxError::Unavailable(text));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 impl Reader {
@@ -113,12 +135,13 @@ impl Reader {
 
     /// First and last offsets of every partition of `topic`.
     pub(super) fn watermarks(&self, topic: Topic) -> Result<Vec<Watermarks>, MailboxError> {
-        let mut found = Vec::new();
-        for at in self.every_partition(&[topic])? {
-            let (low, stable) = self.ends(at)?;
-            found.push(Watermarks { at, low, high: self.end_of_messages(at, low, stable)? });
-        }
-        Ok(found)
+        self.every_partition(&[topic])?.into_iter().map(|at| self.watermark(at)).collect()
+    }
+
+    /// First and last offsets of one partition.
+    pub(super) fn watermark(&self, at: TopicPartition) -> Result<Watermarks, MailboxError> {
+        let (low, stable) = self.ends(at)?;
+        Ok(Watermarks { at, low, high: self.end_of_messages(at, low, stable)? })
     }
 
     /// One above the last message before `stable`. A transaction ends with a marker, which takes an offset but is no message:

@@ -143,6 +143,7 @@ impl KafkaSession {
                 Change::Revoked(partitions) => {
                     for at in partitions {
                         self.arriving.remove(&at);
+                        self.heads.doubt(at);
                         let unreported = self.report.assigned.contains(&at);
                         self.report.assigned.retain(|known| *known != at);
                         if self.owned.remove(&at).is_some() && !unreported {
@@ -159,29 +160,31 @@ impl KafkaSession {
         }
     }
 
-    /// Learns what was committed for the partitions that have just been assigned, and their heads.
-    fn settle(&mut self) -> Result<(), MailboxError> {
-        let Some(consumer) = &self.consumer else { return Ok(()) };
+    /// Learns what was committed for the partitions that have just been assigned, and their heads. Answers whether all is known.
+    fn settle(&mut self) -> Result<bool, MailboxError> {
+        let Some(consumer) = &self.consumer else { return Ok(true) };
         if self.arriving.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let arriving: Vec<TopicPartition> = self.arriving.iter().copied().collect();
         let settled = positions(&self.options, consumer, &arriving)?;
         let mut partitions: Vec<i32> = self.owned.keys().chain(&arriving).map(|at| at.partition).collect();
         partitions.sort_unstable();
         partitions.dedup();
-        self.load_heads(&partitions)?;
+        if !self.load_heads(&partitions)? {
+            return Ok(false);
+        }
         for (at, owned) in settled {
             self.arriving.remove(&at);
             self.owned.insert(at, owned);
             self.report.assigned.push(at);
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn load_heads(&mut self, partitions: &[i32]) -> Result<(), MailboxError> {
+    fn load_heads(&mut self, partitions: &[i32]) -> Result<bool, MailboxError> {
         if self.heads.topics().is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let reader = match self.reader.take() {
             Some(reader) => self.reader.insert(reader),
@@ -319,7 +322,10 @@ impl Session for KafkaSession {
         let deadline = Instant::now() + wait;
         self.publisher.serve();
         loop {
-            self.settle()?;
+            if !self.settle()? {
+                self.idle()?;
+                return Ok(Polled::default());
+            }
             if !self.report.assigned.is_empty() || !self.report.revoked.is_empty() {
                 return Ok(std::mem::take(&mut self.report));
             }
@@ -417,7 +423,8 @@ impl Session for KafkaSession {
         }
         let mut numbers: Vec<i32> = partitions.iter().map(|at| at.partition).collect();
         numbers.dedup();
-        self.load_heads(&numbers)
+        // What is not read yet is asked for in vain: then this is called again.
+        self.load_heads(&numbers).map(drop)
     }
 
     fn heads(&mut self, at: TopicPartition, keys: &[String]) -> Result<Vec<Option<Version>>, MailboxError> {

@@ -4,10 +4,8 @@ use serde::Serialize;
 
 use super::flow::{TopicView, lag_of};
 use super::throughput::{History, Throughput};
+use crate::stage::PAUSED;
 use crate::supervision::{ActorReport, board::PastExit};
-
-/// How stages say that they wait because an operator paused them.
-const PAUSED: &str = "paused by the operator";
 
 /// One actor. The list is flat and in the order of the tree: `path` and `parent` make it a tree again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,6 +42,8 @@ pub struct ActorView {
     pub exits: Vec<PastExit>,
     /// Threads of dead incarnations that block somewhere.
     pub abandoned_threads: u32,
+    /// It can be paused.
+    pub pausable: bool,
 }
 
 /// Every actor, parents before their children.
@@ -75,6 +75,7 @@ fn actor_view(report: &ActorReport, all: &[ActorReport], topics: &[TopicView], h
         throughput: history.of(&report.name),
         exits: report.exits.clone(),
         abandoned_threads: report.abandoned_threads,
+        pausable: report.pausable,
     }
 }
 
