@@ -218,3 +218,62 @@ fn an_operator_restarts_pauses_and_resumes() {
         assert!(!ward.board.restart("nobody"));
     });
 }
+
+#[test]
+fn what_is_paused_with_its_group_stays_so_when_it_is_restarted() {
+    let ward = Ward::new();
+    let (patient, server) = (ward.worker("patient", vec![]), ward.worker("server", vec![]).never_pauses());
+    let group = ChildSpec::supervisor(spec("group", vec![patient, server]));
+    ward.run(spec("root", vec![group]), async |ward, _tree| {
+        within(30, "both work", || ["patient", "server"].iter().all(|name| ward.works_in_generation(name, 1))).await;
+        assert!(ward.board.control("group", Control::Pause));
+        within(30, "it is paused", || ward.state("patient") == "paused").await;
+        assert!(ward.board.restart("patient"));
+        within(30, "it lives again", || ward.works_in_generation("patient", 2)).await;
+        within(30, "it is still paused", || ward.state("patient") == "paused").await;
+        assert_eq!(ward.state("server"), "running", "it has nothing to pause");
+        assert!(ward.board.control("group", Control::Resume));
+        within(30, "it runs", || ward.state("patient") == "running").await;
+    });
+}
+
+#[test]
+fn who_was_ended_by_an_operator_is_told_from_who_died() {
+    let ward = Ward::new();
+    let group = ChildSpec::supervisor(spec("group", vec![ward.worker("patient", vec![Ailment::PanicInFuture])]));
+    ward.run(spec("root", vec![group]), async |ward, _tree| {
+        within(30, "the second life works", || ward.works_in_generation("patient", 2)).await;
+        assert!(!ward.board.was_killed("patient"));
+        assert!(ward.board.restart("patient"));
+        within(30, "the third life works", || ward.works_in_generation("patient", 3)).await;
+        assert!(ward.board.was_killed("patient"));
+    });
+    let ward = Ward::new();
+    let group = ChildSpec::supervisor(spec("group", vec![ward.worker("patient", vec![])]));
+    ward.run(spec("root", vec![group]), async |ward, _tree| {
+        within(30, "it works", || ward.works_in_generation("patient", 1)).await;
+        assert!(ward.board.restart("group"));
+        within(30, "it was ended with its group", || ward.board.was_killed("patient")).await;
+        within(30, "it lives again", || ward.state("patient") == "running").await;
+    });
+}
+
+#[test]
+fn who_fails_while_its_supervisor_gives_up_has_not_failed_for_good() {
+    let ward = Ward::new();
+    let mut group = spec("group", vec![ward.worker("patient", vec![Ailment::Error; 9])]);
+    group.intensity = Intensity { restarts: 1, within: Duration::from_secs(60) };
+    let mut root = spec("root", vec![ChildSpec::supervisor(group)]);
+    root.intensity = Intensity { restarts: 1, within: Duration::from_secs(60) };
+    ward.run(root, async |ward, mut tree| {
+        assert!(matches!(tree.ended().await, TreeEnd::GaveUp(_)));
+        assert_eq!(ward.state("patient"), "failed");
+        assert_eq!(ward.board.failed_for_good(), None, "somebody above had to say so");
+    });
+    let ward = Ward::new();
+    let hopeless = ward.worker("hopeless", vec![Ailment::StopForGood]);
+    ward.run(spec("root", vec![hopeless]), async |ward, _tree| {
+        within(30, "it failed", || ward.state("hopeless") == "failed").await;
+        assert_eq!(ward.board.failed_for_good().map(|report| report.name).as_deref(), Some("hopeless"));
+    });
+}

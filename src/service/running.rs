@@ -96,7 +96,7 @@ fn ended(end: TreeEnd) -> Stop {
 
 /// A child that ended for good, with what it said.
 fn failed(service: &Service) -> Option<Stop> {
-    let failed = service.board.report().into_iter().find(|report| report.state == "failed")?;
+    let failed = service.board.failed_for_good()?;
     Some(Stop::Failed(format!("{} {}", failed.name, failed.reason.unwrap_or_default())))
 }
 

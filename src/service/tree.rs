@@ -125,7 +125,7 @@ impl Service {
         let has = |stage: StageName| stages.contains(&stage);
         let mut groups = Vec::new();
         if let Some(endpoint) = &self.endpoint {
-            let child = ChildSpec::worker("endpoint", factory(endpoint.clone()));
+            let child = ChildSpec::worker("endpoint", factory(endpoint.clone())).never_pauses();
             groups.push(self.supervisor("observe", vec![self.limits(child)]));
         }
         groups.push(self.supervisor("prepare", vec![self.setup()]));
@@ -184,14 +184,14 @@ impl Service {
         let child = ChildSpec::worker("setup", move |launch| {
             Ok(SetupActor::new(Arc::clone(&mailbox), Arc::clone(&store), partitions, gate.clone(), launch))
         });
-        self.limits(child).restart(Restart::Transient)
+        self.limits(child).restart(Restart::Transient).never_pauses()
     }
 
     fn pool_child(&self) -> ChildSpec {
         let (options, pool, metrics) = (self.pool_options.clone(), self.pool.clone(), self.metrics.clone());
         let child =
             ChildSpec::worker("dsp", move |launch| PoolActor::new(options.clone(), pool.clone(), metrics.clone(), launch));
-        self.limits(child)
+        self.limits(child).never_pauses()
     }
 
     fn loader(&self) -> MakeProcessor {
@@ -212,6 +212,9 @@ impl Service {
         let service = self.clone();
         let poison = PoisonBook::new(self.config.supervision.poison_after);
         let child = ChildSpec::worker(stage.name(), move |launch: Launch| {
+            if launch.board.was_killed(&launch.name) {
+                poison.forgive();
+            }
             let processor = make()?;
             let subscription = processor.subscription();
             let spec = SessionSpec {
@@ -220,6 +223,7 @@ impl Service {
                 heads: subscription.heads,
                 instance: service.options.instance.clone(),
                 transactional: subscription.transactional,
+                retains: true,
             };
             let port = Port::open(stage.name(), Arc::clone(&service.mailbox), spec, launch.kill.clone())?;
             let stepper = service.stepper(stage, processor, port, &launch, poison.clone());

@@ -1,7 +1,8 @@
 //! Which messages were in hand when an actor died: outlives the actor, so that its successor can find the one that kills.
 //!
 //! A batch that killed the actor `poison_after` times is worked on message by message; the one that kills when it is alone
-//! is poison, and its successor buries it without touching it. Whatever way the actor died counts: panic, hang or kill.
+//! is poison, and its successor buries it without touching it. Whatever way the actor died counts, panic, hang or error; that an
+//! operator restarted it does not.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,14 @@ type Place = (TopicPartition, i64);
 #[derive(Debug, Clone)]
 pub struct PoisonBook {
     after: u32,
-    deaths: Arc<Mutex<HashMap<Place, Deaths>>>,
+    pages: Arc<Mutex<Pages>>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    deaths: HashMap<Place, Deaths>,
+    /// Taken last, and not let go since.
+    hand: Vec<Place>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,13 +47,13 @@ pub enum Approach {
 impl PoisonBook {
     /// A book that isolates after this many deaths of a batch.
     pub fn new(poison_after: u32) -> PoisonBook {
-        PoisonBook { after: poison_after, deaths: Arc::default() }
+        PoisonBook { after: poison_after, pages: Arc::default() }
     }
 
     /// How to go about `messages`, and notes that those are in hand now. Call [`PoisonBook::let_go`] when they no longer are.
     pub fn take(&self, messages: &[Message]) -> Approach {
-        let mut deaths = self.deaths.lock();
-        let of = |message: &Message| deaths.get(&place(message)).copied().unwrap_or_default();
+        let mut pages = self.pages.lock();
+        let of = |message: &Message| pages.deaths.get(&place(message)).copied().unwrap_or_default();
         let Some(first) = messages.first().map(of) else { return Approach::Together(0) };
         if first.alone {
             return Approach::Bury;
@@ -56,19 +64,33 @@ impl PoisonBook {
             messages.iter().position(|message| of(message).in_batch >= self.after).unwrap_or(messages.len())
         };
         let suspects = together == 1 && first.in_batch >= self.after;
-        for message in messages.iter().take(together) {
-            let entry = deaths.entry(place(message)).or_default();
+        let hand: Vec<Place> = messages.iter().take(together).map(place).collect();
+        for taken in &hand {
+            let entry = pages.deaths.entry(*taken).or_default();
             entry.in_batch += 1;
             entry.alone = suspects;
         }
+        pages.hand = hand;
         Approach::Together(together)
     }
 
     /// The actor lives: these are no longer in hand.
     pub fn let_go(&self, messages: &[Message]) {
-        let mut deaths = self.deaths.lock();
+        let mut pages = self.pages.lock();
         for message in messages {
-            deaths.remove(&place(message));
+            pages.deaths.remove(&place(message));
+        }
+        pages.hand.clear();
+    }
+
+    /// The actor was ended for no fault of what it had in hand: that it was does not count.
+    pub fn forgive(&self) {
+        let mut pages = self.pages.lock();
+        for taken in std::mem::take(&mut pages.hand) {
+            if let Some(deaths) = pages.deaths.get_mut(&taken) {
+                deaths.in_batch = deaths.in_batch.saturating_sub(1);
+                deaths.alone = false;
+            }
         }
     }
 }
@@ -117,6 +139,17 @@ mod tests {
             }
             prop_assert_eq!(buried, vec![poison]);
             prop_assert!(deaths <= after + 1, "{} deaths", deaths);
+        }
+
+        /// An operator may restart the actor as often as he likes, whatever it has in hand.
+        #[test]
+        fn who_is_restarted_by_an_operator_buries_nothing(len in 1..20_i64, restarts in 1..20_usize, after in 1..5_u32) {
+            let book = PoisonBook::new(after);
+            let messages: Vec<Message> = (0..len).map(message).collect();
+            for _ in 0..restarts {
+                prop_assert_eq!(book.take(&messages), Approach::Together(messages.len()));
+                book.forgive();
+            }
         }
     }
 }

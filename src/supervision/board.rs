@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::launch::{Control, Exit};
 use super::pulse::Pulse;
+use super::spec::ChildSpec;
 use crate::observe::metrics::{ActorLabel, Metrics, RestartLabel};
 use crate::records::now_micros;
 
@@ -32,6 +33,7 @@ struct Entry {
     restarts: u64,
     exits: VecDeque<PastExit>,
     pulse: Pulse,
+    pausable: bool,
     paused: bool,
     retiring_threads: u32,
     control: Option<Recipient<Control>>,
@@ -42,9 +44,14 @@ struct Entry {
 enum Base {
     Starting,
     Running,
-    Restarting { attempt: u32, at: i64 },
+    Restarting {
+        attempt: u32,
+        at: i64,
+    },
     Stopped,
     Failed(String),
+    /// It failed, or was stopped, because its supervisor gives up: whoever is above may start both again.
+    GivenUp(String),
 }
 
 /// An end of an incarnation, as remembered.
@@ -85,6 +92,8 @@ pub struct ActorReport {
     pub exits: Vec<PastExit>,
     /// Threads of dead incarnations that have not ended: they block somewhere.
     pub abandoned_threads: u32,
+    /// It can be paused.
+    pub pausable: bool,
 }
 
 impl fmt::Debug for Board {
@@ -99,9 +108,9 @@ impl Board {
         Board { entries: Arc::default(), metrics }
     }
 
-    pub(super) fn starting(&self, name: &str, path: &str, generation: u64, pulse: &Pulse) {
+    pub(super) fn starting(&self, spec: &ChildSpec, path: &str, generation: u64, pulse: &Pulse) {
         let mut entries = self.entries.write();
-        let entry = entries.entry(name.to_owned()).or_insert_with(|| Entry {
+        let entry = entries.entry(spec.name.clone()).or_insert_with(|| Entry {
             path: path.to_owned(),
             state: Base::Starting,
             since: now_micros(),
@@ -109,6 +118,7 @@ impl Board {
             restarts: 0,
             exits: VecDeque::new(),
             pulse: pulse.clone(),
+            pausable: spec.pausable,
             paused: false,
             retiring_threads: 0,
             control: None,
@@ -159,6 +169,16 @@ impl Board {
         });
     }
 
+    /// It ended while its supervisor stops or gives up: whether for good is for whoever is above to say.
+    pub(super) fn given_up(&self, name: &str, exit: &Exit) {
+        self.change(name, |entry| {
+            entry.set(match exit {
+                Exit::Normal | Exit::Killed => Base::Stopped,
+                other => Base::GivenUp(other.to_string()),
+            });
+        });
+    }
+
     pub(super) fn restarting(&self, name: &str, attempt: u32, at: i64, exit: &Exit) {
         self.change(name, |entry| {
             entry.restarts += 1;
@@ -198,21 +218,38 @@ impl Board {
         self.entries.read().get(name).map(|entry| entry.report(name))
     }
 
+    /// Whether its last incarnation was ended from outside, by an operator or with its supervisor, and not by its own doing.
+    pub fn was_killed(&self, name: &str) -> bool {
+        let entries = self.entries.read();
+        let last = entries.get(name).and_then(|entry| entry.exits.back());
+        last.is_some_and(|exit| exit.kind == Exit::Killed.label())
+    }
+
+    /// One that failed, and that nobody will start again.
+    pub fn failed_for_good(&self) -> Option<ActorReport> {
+        let entries = self.entries.read();
+        let mut failed = entries.iter().filter(|(_, entry)| matches!(entry.state, Base::Failed(_)));
+        failed.next().map(|(name, entry)| entry.report(name))
+    }
+
     /// Restarts of all actors so far.
     pub fn restarts(&self) -> u64 {
         self.entries.read().values().map(|entry| entry.restarts).sum()
     }
 
-    /// Sends a control to a running actor; false when there is none of that name running.
+    /// Sends a control to a running actor; false when there is none of that name running. What is paused stays so over restarts,
+    /// with everything beneath it.
     pub fn control(&self, name: &str, control: Control) -> bool {
         let mut entries = self.entries.write();
-        let Some(entry) = entries.get_mut(name) else { return false };
-        match control {
-            Control::Pause => entry.paused = true,
-            Control::Resume => entry.paused = false,
-            Control::Drain | Control::Crash => {}
+        let Some(path) = entries.get(name).map(|entry| entry.path.clone()) else { return false };
+        if let Control::Pause | Control::Resume = control {
+            let beneath = format!("{path}/");
+            for entry in entries.values_mut().filter(|entry| entry.path == path || entry.path.starts_with(&beneath)) {
+                entry.paused = entry.pausable && control == Control::Pause;
+            }
         }
-        entry.control.as_ref().is_some_and(|recipient| recipient.try_send(control).is_ok())
+        let recipient = entries.get(name).and_then(|entry| entry.control.as_ref());
+        recipient.is_some_and(|recipient| recipient.try_send(control).is_ok())
     }
 
     /// Kills a running actor; its supervisor restarts it. False when there is none of that name running.
@@ -241,7 +278,7 @@ impl Entry {
                 ("restarting", Some(format!("attempt {}: {}", attempt + 1, last.unwrap_or_default())), Some(*at))
             }
             (Base::Stopped, _) => ("stopped", last, None),
-            (Base::Failed(reason), _) => ("failed", Some(reason.clone()), None),
+            (Base::Failed(reason) | Base::GivenUp(reason), _) => ("failed", Some(reason.clone()), None),
         };
         ActorReport {
             name: name.to_owned(),
@@ -255,6 +292,7 @@ impl Entry {
             heartbeat_age_s: if self.state == Base::Running { self.pulse.age().as_secs_f64() } else { 0.0 },
             exits: self.exits.iter().cloned().collect(),
             abandoned_threads: self.retiring_threads,
+            pausable: self.pausable,
         }
     }
 }

@@ -77,6 +77,7 @@ pub struct ChildSpec {
     pub hang_after: Duration,
     pub(super) spawn: Spawn,
     pub(super) is_supervisor: bool,
+    pub(super) pausable: bool,
 }
 
 impl fmt::Debug for ChildSpec {
@@ -99,6 +100,7 @@ impl ChildSpec {
             hang_after: Duration::from_secs(60),
             spawn: spawner(Arc::new(factory)),
             is_supervisor: false,
+            pausable: true,
         }
     }
 
@@ -106,9 +108,11 @@ impl ChildSpec {
     pub fn supervisor(spec: SupervisorSpec) -> ChildSpec {
         let grace = spec.children.iter().map(|child| child.grace).sum::<Duration>() + Duration::from_secs(2);
         let name = spec.name.clone();
+        let pausable = spec.children.iter().any(|child| child.pausable);
         let mut child = ChildSpec::worker(&name, move |launch| Ok(Supervisor::new(spec.clone(), launch)));
         child.grace = grace;
         child.is_supervisor = true;
+        child.pausable = pausable;
         child
     }
 
@@ -116,6 +120,13 @@ impl ChildSpec {
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> ChildSpec {
         self.restart = restart;
+        self
+    }
+
+    /// For an actor that takes no work of its own: an operator who asks it to pause is told so.
+    #[must_use]
+    pub fn never_pauses(mut self) -> ChildSpec {
+        self.pausable = false;
         self
     }
 

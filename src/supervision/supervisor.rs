@@ -119,7 +119,7 @@ impl Supervisor {
             board: self.launch.board.clone(),
         };
         let path = format!("{}/{}", self.path, slot.spec.name);
-        self.launch.board.starting(&slot.spec.name, &path, slot.generation, &launch.pulse);
+        self.launch.board.starting(&slot.spec, &path, slot.generation, &launch.pulse);
         let (pulse, kill) = (launch.pulse.clone(), launch.kill.clone());
         let arbiter = (slot.spec.spawn)(Birth { child, launch, reports: self.reporter.clone() });
         slot.life = Some(Life { arbiter, running: None, pulse, kill, born: Instant::now() });
@@ -147,7 +147,7 @@ impl Supervisor {
         retire(&name, life.arbiter, &self.launch.board);
         self.launch.board.ended(&name, &exit);
         if self.stopping.is_some() {
-            self.launch.board.settled(&name, &exit);
+            self.launch.board.given_up(&name, &exit);
             self.stop_next(ctx);
             return;
         }
@@ -187,7 +187,7 @@ impl Supervisor {
             too_many.or_else(|| (slot.in_vain > in_a_row).then(|| format!("more than {in_a_row} restarts in a row")));
         if let Some(too_many) = too_many {
             let name = slot.spec.name.clone();
-            self.launch.board.settled(&name, exit);
+            self.launch.board.given_up(&name, exit);
             let why = format!("{}: child {name} {exit}; {too_many} without progress", self.path);
             self.give_up(Exit::Escalated(why), ctx);
             return;
@@ -336,6 +336,7 @@ impl Actor for Supervisor {
                     running.abort.abort();
                 }
                 retire(&slot.spec.name, life.arbiter, &self.launch.board);
+                self.launch.board.ended(&slot.spec.name, &Exit::Killed);
             }
         }
     }

@@ -33,7 +33,7 @@ impl Tree {
         let (reporter, mut reports) = unbounded_channel();
         let (end_sender, end) = oneshot::channel();
         let pulse = Pulse::new();
-        board.starting(&name, &name, 1, &pulse);
+        board.starting(&child, &name, 1, &pulse);
         let launch = Launch {
             name: name.clone(),
             generation: 1,
@@ -50,7 +50,7 @@ impl Tree {
                     Report::Started { running, .. } => watched.running(&label, running.control, running.abort),
                     Report::Ended { exit, .. } => {
                         watched.ended(&label, &exit);
-                        watched.settled(&label, &exit);
+                        watched.given_up(&label, &exit);
                         arbiter.stop();
                         let end = if exit == Exit::Normal { TreeEnd::Stopped } else { TreeEnd::GaveUp(exit.to_string()) };
                         // Nobody waits any more: nobody needs to know.

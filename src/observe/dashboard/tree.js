@@ -77,7 +77,8 @@ function showInside(inside, actor, snapshot) {
     (line, exit) => say(line.firstElementChild, ago(exit.at, now)));
   const may = snapshot.controls && unlocked();
   const why = snapshot.controls ? "Unlock the controls above to use these." : "Controls are off: no token is configured (observe.token).";
-  for (const button of inside.querySelectorAll("button")) button.disabled = !may || (actor.depth === 0 && button.dataset.order === "restart");
+  const can = (what) => what === "restart" ? actor.depth > 0 : actor.pausable;
+  for (const button of inside.querySelectorAll("button")) button.disabled = !may || !can(button.dataset.order);
   say(inside.querySelector(".buttons .hint"), may ? "" : why);
 }
 

@@ -148,6 +148,9 @@ pub fn carry_out(board: &Board, name: &str, order: Order) -> Outcome {
     };
     match order {
         Order::Restart => restart(board, &actor),
+        Order::Pause | Order::Resume if !actor.pausable => Outcome::Refused(format!(
+            "{name} takes no work of its own, so there is nothing to pause: pause a stage, or a group of them"
+        )),
         Order::Pause | Order::Resume => {
             let control = if order == Order::Pause { Control::Pause } else { Control::Resume };
             if board.control(name, control) {

@@ -72,6 +72,7 @@ pub(super) mod tests {
             heartbeat_age_s: 0.0,
             exits: Vec::new(),
             abandoned_threads: 0,
+            pausable: true,
         }
     }
 
