@@ -193,6 +193,27 @@ fn of_an_mp4_that_was_cut_off_what_is_there_counts() {
 }
 
 #[test]
+fn an_mp4_that_announces_billions_of_empty_packets_comes_to_an_end() {
+    let boxed = |kind: &[u8; 4], content: &[u8]| [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat();
+    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_be_bytes()).collect() };
+    let mut clip = mp4(&sine(440.0, 0.5, 4.0, RATE), RATE);
+    let whole = analyze(clip.clone()).expect("MP4 is analysed");
+    // Fragments may follow: of this track, by default without a byte.
+    let fragments = boxed(b"mvex", &boxed(b"trex", &words(&[0, 1, 1, 1_024, 0, 0])));
+    let track = [boxed(b"tfhd", &words(&[0x2_0000, 1])), boxed(b"trun", &words(&[1, u32::MAX, 0]))].concat();
+    let fragment = boxed(b"moof", &[boxed(b"mfhd", &words(&[0, 1])), boxed(b"traf", &track)].concat());
+    let place = |clip: &[u8], kind: &[u8; 4]| clip.windows(4).position(|found| found == kind).expect("the box") - 4;
+    // The movie box grows, and the sound moves by as much.
+    let offset = place(&clip, b"stco") + 16;
+    let sound = u32::from_be_bytes(clip[offset..offset + 4].try_into().expect("four bytes")) + fragments.len() as u32;
+    clip[offset..offset + 4].copy_from_slice(&sound.to_be_bytes());
+    let (movie, sound) = (place(&clip, b"moov"), place(&clip, b"mdat"));
+    let grown = boxed(b"moov", &[&clip[movie + 8..sound], &fragments].concat());
+    let crafted = [&clip[..movie], &grown, &clip[sound..], &fragment, &boxed(b"mdat", &[0])].concat();
+    assert_eq!(analyze(crafted).map(|analysis| analysis.duration_s), Ok(whole.duration_s));
+}
+
+#[test]
 fn an_mp4_cut_off_before_its_movie_box_is_refused() {
     let clip = mp4(&sine(440.0, 0.5, 10.0, RATE), RATE);
     let sound = clip.windows(4).position(|kind| kind == b"mdat").expect("it has sound") - 4;

@@ -214,6 +214,8 @@ impl Life {
                 let place = place(&*mailbox)?;
                 scheduler.recover(&*mailbox).map(|()| (scheduler, place))
             };
+            // A transaction that a dead predecessor left open is waited for.
+            let _waiting = self.launch.pulse.waiting("catching up with what was published", None);
             let caught_up = log::actor::spawn_blocking(catch_up).await;
             (self.scheduler, self.place) = caught_up.map_err(|error| StageError::Failed(error.into()))??;
             self.lead = Lead::Leads;

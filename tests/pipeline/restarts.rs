@@ -67,6 +67,19 @@ fn a_termination_signal_drains_and_ends_well_within_the_grace_period() {
 }
 
 #[test]
+fn a_termination_signal_is_heard_however_early_it_comes() {
+    let scene = Scene::new(SMALL, 10);
+    // A sweep over the start: before the handler, before the tree, before its children, and when all are at work.
+    for (number, delay) in (0..24).map(|step| Duration::from_millis(step * 4)).enumerate() {
+        let running = scene.settings(&format!("early-{number}")).start(&["run"]);
+        std::thread::sleep(delay);
+        running.signal("TERM");
+        let ended = running.end(PATIENCE);
+        assert!(matches!(ended.code, Some(0) | None), "after {delay:?}: {:?}\n{}", ended.code, ended.log);
+    }
+}
+
+#[test]
 fn a_process_that_stood_still_goes_on_and_takes_none_of_its_actors_for_hung() {
     let scene = Scene::new(SLOW, 80);
     let settings = scene.settings("frozen").with("supervision.hang_after", "3s");

@@ -8,6 +8,7 @@
 //! [`REACH`], and the next call tries again.
 
 mod admin;
+mod backlog;
 mod config;
 mod connection;
 mod faults;

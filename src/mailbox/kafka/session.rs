@@ -3,7 +3,7 @@
 //! **Guarantee.** No message is delivered before its partition was reported as assigned, and none after it was revoked. What is
 //! fetched ahead while the caller works is bounded.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::backlog::Backlog;
 use super::connection::{Change, Listener, committed, copied, list};
 use super::heads::{HeadReader, Heads};
 use super::publisher::Publisher;
@@ -21,11 +22,6 @@ use crate::mailbox::{
 };
 use crate::records::{Topic, Version};
 
-/// Fetching pauses when this much waits for the caller, and resumes at a quarter: pausing throws away what librdkafka has
-/// fetched ahead, so it must not flutter.
-const MOST_WAITING: usize = 2_000;
-/// The same in bytes.
-const MOST_WAITING_BYTES: usize = 16 * 1024 * 1024;
 /// Messages taken in one go while the caller works, so that `idle` returns at once.
 const IDLE_STEP: usize = 500;
 
@@ -45,8 +41,7 @@ pub(super) struct KafkaSession {
     arriving: BTreeSet<TopicPartition>,
     /// Ownership changes to report with the next poll.
     report: Polled,
-    waiting: VecDeque<Message>,
-    waiting_bytes: usize,
+    waiting: Backlog,
     paused: bool,
 }
 
@@ -88,8 +83,7 @@ impl KafkaSession {
             owned: BTreeMap::new(),
             arriving: BTreeSet::new(),
             report: Polled::default(),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            waiting: Backlog::default(),
             paused: false,
         })
     }
@@ -104,8 +98,7 @@ impl KafkaSession {
             None => false,
             Some(Ok(message)) => {
                 if let Some(message) = copied(&self.options.names, &message) {
-                    self.waiting_bytes += message.payload.len();
-                    self.waiting.push_back(message);
+                    self.waiting.push(message);
                 }
                 true
             }
@@ -153,8 +146,7 @@ impl KafkaSession {
                     // An assignment begins unpaused.
                     self.paused = false;
                     let (owned, arriving) = (&self.owned, &self.arriving);
-                    self.waiting.retain(|message| owned.contains_key(&message.at) || arriving.contains(&message.at));
-                    self.waiting_bytes = self.waiting.iter().map(|message| message.payload.len()).sum();
+                    self.waiting.retain(|at| owned.contains_key(&at) || arriving.contains(&at));
                 }
             }
         }
@@ -198,10 +190,8 @@ impl KafkaSession {
 
     /// Up to `max` of the messages that wait.
     fn hand_over(&mut self, max: usize) -> Vec<Message> {
-        let count = max.min(self.waiting.len());
-        let messages: Vec<Message> = self.waiting.drain(..count).collect();
+        let messages = self.waiting.take(max);
         for message in &messages {
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(message.payload.len());
             if let Some(owned) = self.owned.get_mut(&message.at) {
                 owned.position = message.offset + 1;
             }
@@ -212,9 +202,8 @@ impl KafkaSession {
     /// Pauses or resumes fetching by what waits.
     fn balance(&mut self) -> Result<(), MailboxError> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
-        let (count, bytes) = (self.waiting.len(), self.waiting_bytes);
-        let pause = !self.paused && (count > MOST_WAITING || bytes > MOST_WAITING_BYTES);
-        let resume = self.paused && count < MOST_WAITING / 4 && bytes < MOST_WAITING_BYTES / 4;
+        let pause = !self.paused && self.waiting.is_high();
+        let resume = self.paused && self.waiting.is_low();
         if pause || resume {
             let explain = |error: KafkaError| faults::explain(&self.options, "pausing", &error);
             let assigned = consumer.assignment().map_err(explain)?;
@@ -233,8 +222,7 @@ impl KafkaSession {
             consumer.resume(&consumer.assignment().map_err(explain)?).map_err(explain)?;
             self.paused = false;
         }
-        self.waiting.retain(|message| !places.iter().any(|(at, _)| *at == message.at));
-        self.waiting_bytes = self.waiting.iter().map(|message| message.payload.len()).sum();
+        self.waiting.retain(|waits| !places.iter().any(|(at, _)| *at == waits));
         let deadline = Instant::now() + REACH;
         let mut left: Vec<(TopicPartition, i64)> = places.to_vec();
         while !left.is_empty() {
@@ -444,7 +432,7 @@ impl Session for KafkaSession {
         let reached = consumer.position().unwrap_or_default();
         let lag_of = |(at, owned): (&TopicPartition, &Owned)| {
             let end = consumer.context().end(*at)?;
-            let waits = self.waiting.iter().any(|message| message.at == *at);
+            let waits = self.waiting.holds(*at);
             let element = reached.find_partition(self.options.names.name(at.topic), at.partition);
             let passed = element.and_then(|element| element.offset().to_raw()).filter(|_| !waits).unwrap_or_default();
             Some((*at, u64::try_from(end - owned.position.max(passed)).unwrap_or_default()))
