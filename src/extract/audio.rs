@@ -14,6 +14,7 @@ use futures::future::LocalBoxFuture;
 use sha2::{Digest as _, Sha256};
 
 use super::attempts::{self, Attempt, Step};
+use super::begun::Begun;
 use super::clients::http::ApiError;
 use super::clients::options::ProviderKind;
 use super::clients::previews::{Download, Preview, Previews, Resolved};
@@ -88,7 +89,7 @@ impl Audio {
         metrics: Metrics,
         clips_at_once: usize,
     ) -> Audio {
-        let finder = ClipFinder { previews, analyst, metrics };
+        let finder = ClipFinder { begun: Begun::default(), previews, analyst, metrics };
         Audio { finder, freshness, desk: Desk::default(), clips_at_once }
     }
 }
@@ -112,6 +113,7 @@ impl Processor for Audio {
             self.desk.reopen()?;
             let tracks = errands::bodies::<TopTrack>(batch);
             let keys = errands::keys(batch, &tracks, wants);
+            self.finder.begun.retain(&keys);
             let version = self.finder.analyst.features_version();
             let question = |song_id: &str| question(song_id, version);
             let fresh = errands::fresh_keys(&self.freshness, context, Topic::MusicAudioFeatures, &keys, question).await?;
@@ -133,8 +135,21 @@ fn question(song_id: &str, features_version: u32) -> Option<Question> {
     Some(Question { least_version, ..Question::new(song_id, known) })
 }
 
+/// What was found out so far about a track whose clip has to be waited for.
+#[derive(Debug, Default)]
+struct Sought {
+    /// Why the first providers in their order have none.
+    reasons: Vec<&'static str>,
+    /// The clip of the next one, and when it was found.
+    resolved: Option<(Instant, Preview)>,
+}
+
+/// Links to clips are signed for a quarter of an hour at Deezer.
+const LINK_GOOD_FOR: Duration = Duration::from_secs(600);
+
 /// Finds a clip and has it analysed.
 struct ClipFinder {
+    begun: Begun<Sought>,
     previews: Previews,
     analyst: Rc<dyn ClipAnalyst>,
     metrics: Metrics,
@@ -152,13 +167,21 @@ impl ClipFinder {
 
     /// The first usable clip of the providers in their order, or the most telling reason why there is none.
     async fn any_clip(&self, track: &TopTrack, pulse: &Pulse) -> Result<ClipOutcome, Trouble> {
-        let mut reasons = Vec::new();
-        for provider in self.previews.order() {
-            match self.clip_of(*provider, track, pulse).await? {
-                Ok(found) => return Ok(found),
-                Err(reason) => reasons.push(reason),
+        let (since, mut sought) = self.begun.take(&track.id).unwrap_or_else(|| (Instant::now(), Sought::default()));
+        for provider in self.previews.order().iter().skip(sought.reasons.len()) {
+            match self.clip_of(*provider, track, &mut sought.resolved, pulse).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(reason)) => {
+                    sought.reasons.push(reason);
+                    sought.resolved = None;
+                }
+                Err(trouble) => {
+                    self.begun.keep(&track.id, since, sought);
+                    return Err(trouble);
+                }
             }
         }
+        let reasons = sought.reasons;
         let features_version = self.analyst.features_version();
         Ok(ClipOutcome::Missing { reason: attempts::most_telling(&reasons).to_owned(), features_version })
     }
@@ -168,14 +191,19 @@ impl ClipFinder {
         &self,
         provider: ProviderKind,
         track: &TopTrack,
+        resolved: &mut Option<(Instant, Preview)>,
         pulse: &Pulse,
     ) -> Result<Result<ClipOutcome, &'static str>, Trouble> {
         let mut history = Vec::new();
-        let mut preview = match self.resolve(provider, track, pulse).await? {
-            Resolved::Clip(preview) => preview,
-            Resolved::Missing(reason) => return Ok(Err(reason)),
+        let (mut found_at, mut preview) = match resolved.take().filter(|(since, _)| since.elapsed() < LINK_GOOD_FOR) {
+            Some(found) => found,
+            None => match self.resolve(provider, track, pulse).await? {
+                Resolved::Clip(preview) => (Instant::now(), preview),
+                Resolved::Missing(reason) => return Ok(Err(reason)),
+            },
         };
         loop {
+            *resolved = Some((found_at, preview.clone()));
             match self.attempt(&preview, pulse).await? {
                 Ok(found) => return Ok(Ok(found)),
                 Err(attempt) => history.push(attempt),
@@ -184,7 +212,7 @@ impl ClipFinder {
                 Step::Again => {}
                 Step::GiveUp(reason) => return Ok(Err(reason)),
                 Step::Resolve => match self.resolve(provider, track, pulse).await? {
-                    Resolved::Clip(again) => preview = again,
+                    Resolved::Clip(again) => (found_at, preview) = (Instant::now(), again),
                     Resolved::Missing(reason) => return Ok(Err(reason)),
                 },
             }

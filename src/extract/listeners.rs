@@ -5,9 +5,11 @@
 //! of these are recorded as misses with their reason and asked again only after `refresh_after`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::future::LocalBoxFuture;
 
+use super::begun::Begun;
 use super::clients::http::ApiError;
 use super::clients::lastfm::Lastfm;
 use super::clients::lastfm::answer::{ArtistAnswer, TrackAnswer};
@@ -57,6 +59,7 @@ struct Inquiry {
     musicbrainz: Option<MusicBrainz>,
     matcher: Arc<Matcher>,
     metrics: Metrics,
+    begun: Begun<FigureOutcome<TrackFigures>>,
 }
 
 impl Listeners {
@@ -68,7 +71,8 @@ impl Listeners {
         freshness: Freshness,
         metrics: Metrics,
     ) -> Listeners {
-        Listeners { inquiry: Inquiry { lastfm, musicbrainz, matcher, metrics }, freshness, desk: Desk::default() }
+        let inquiry = Inquiry { lastfm, musicbrainz, matcher, metrics, begun: Begun::default() };
+        Listeners { inquiry, freshness, desk: Desk::default() }
     }
 }
 
@@ -91,6 +95,7 @@ impl Processor for Listeners {
             self.desk.reopen()?;
             let tracks = errands::bodies::<TopTrack>(batch);
             let keys = errands::keys(batch, &tracks, wants);
+            self.inquiry.begun.retain(&keys);
             let fresh = errands::fresh_keys(&self.freshness, context, Topic::LastfmArtist, &keys, question).await?;
             let plans = errands::plan(tracks, wants, |key| fresh.contains(key));
             let (inquiry, pulse, run_id) = (&self.inquiry, context.pulse, context.run_id);
@@ -105,8 +110,12 @@ fn wants(track: &TopTrack) -> Vec<Errand<Ask>> {
     let ask = Ask::Artist { id: artist.id.clone(), name: artist.name.clone() };
     vec![
         Errand { key: format!("artist/{}", artist.id), ask },
-        Errand { key: format!("song/{}", track.id), ask: Ask::Track(Box::new(track.clone())) },
+        Errand { key: song_key(track), ask: Ask::Track(Box::new(track.clone())) },
     ]
+}
+
+fn song_key(track: &TopTrack) -> String {
+    format!("song/{}", track.id)
 }
 
 /// How to ask whether a record key is fresh.
@@ -122,7 +131,14 @@ fn question(key: &str) -> Option<Question> {
 impl Inquiry {
     async fn answer(&self, ask: Ask, run_id: &str, pulse: &Pulse) -> Result<Envelope<ListenerFigures>, Trouble> {
         let (artist_id, subject) = match ask {
-            Ask::Artist { id, name } => (id, Subject::Artist { figures: self.artist(&name, pulse).await? }),
+            Ask::Artist { id, name } => {
+                let figures = match self.artist(&name, pulse).await {
+                    // Every track of this artist would ask again, and take its own figures down with it.
+                    Err(ApiError::Rejected(_)) => missing("rejected"),
+                    answer => answer?,
+                };
+                (id, Subject::Artist { figures })
+            }
             Ask::Track(track) => {
                 let artist = track.primary_artist().map(|artist| (artist.id.clone(), artist.name.clone())).unwrap_or_default();
                 let figures = self.track(&artist.1, &track, pulse).await?;
@@ -145,17 +161,31 @@ impl Inquiry {
         Ok(figures)
     }
 
+    /// What Last.fm answered is kept while MusicBrainz has to be waited for.
     async fn track(&self, artist: &str, track: &TopTrack, pulse: &Pulse) -> Result<FigureOutcome<TrackFigures>, ApiError> {
         if judge::is_placeholder_name(artist) {
             return Ok(missing("placeholder"));
         }
-        let answer = self.lastfm.track(artist, &track.name, pulse).await?;
-        let (mut figures, found) = track_figures(&self.matcher, artist, &track.name, answer);
-        self.count("track", found);
-        if let FigureOutcome::Found(figures) = &mut figures
-            && figures.mbid.is_none()
+        let key = song_key(track);
+        let (since, mut figures) = match self.begun.take(&key) {
+            Some(told) => told,
+            None => {
+                let answer = self.lastfm.track(artist, &track.name, pulse).await?;
+                let (figures, found) = track_figures(&self.matcher, artist, &track.name, answer);
+                self.count("track", found);
+                (Instant::now(), figures)
+            }
+        };
+        if let FigureOutcome::Found(found) = &mut figures
+            && found.mbid.is_none()
         {
-            figures.mbid = self.mbid(track, pulse).await?;
+            match self.mbid(track, pulse).await {
+                Ok(mbid) => found.mbid = mbid,
+                Err(error) => {
+                    self.begun.keep(&key, since, figures);
+                    return Err(error);
+                }
+            }
         }
         Ok(figures)
     }

@@ -6,6 +6,7 @@
 pub mod artists;
 mod attempts;
 pub mod audio;
+mod begun;
 pub mod clients;
 mod errands;
 pub mod freshness;

@@ -77,14 +77,15 @@ impl Outgoing {
     /// artist where a stage starts a chain; `revision` is 0 for raw records.
     ///
     /// # Errors
-    /// As [`Envelope::to_json`].
+    /// As [`Envelope::to_json`], and when it is larger than any topic takes.
     pub fn record<T: Record>(envelope: &Envelope<T>, partition: i32, revision: u16) -> Result<Outgoing, RecordError> {
-        Ok(Outgoing {
-            at: TopicPartition { topic: T::TOPIC, partition },
-            key: envelope.body.key(),
-            payload: envelope.to_json()?,
-            version: Some(envelope.version(revision)?),
-        })
+        let (key, payload) = (envelope.body.key(), envelope.to_json()?);
+        let (bytes, limit) = (key.len() + payload.len(), most_bytes(T::TOPIC));
+        if bytes > limit {
+            return Err(RecordError::too_large(T::TOPIC, &key, bytes, limit));
+        }
+        let version = Some(envelope.version(revision)?);
+        Ok(Outgoing { at: TopicPartition { topic: T::TOPIC, partition }, key, payload, version })
     }
 }
 
@@ -93,10 +94,14 @@ pub const MAX_RECORD_BYTES: usize = 950_000;
 /// Most bytes of a dead letter, which quotes a whole record in base64.
 pub const MAX_DEAD_LETTER_BYTES: usize = 2_000_000;
 
+fn most_bytes(topic: Topic) -> usize {
+    if topic == Topic::MusicDeadLetters { MAX_DEAD_LETTER_BYTES } else { MAX_RECORD_BYTES }
+}
+
 /// Refuses a record that no broker would take: the same limits everywhere, so that nothing works embedded that fails on a
 /// cluster.
 fn check_record(record: &Outgoing) -> Result<(), MailboxError> {
-    let limit = if record.at.topic == Topic::MusicDeadLetters { MAX_DEAD_LETTER_BYTES } else { MAX_RECORD_BYTES };
+    let limit = most_bytes(record.at.topic);
     let bytes = record.key.len() + record.payload.len();
     if record.key.is_empty() && record.at.topic.retention() == Retention::Compact {
         return Err(MailboxError::Invalid(format!("a record for {} has no key: a compacted topic needs one", record.at)));

@@ -60,7 +60,8 @@ pub struct TrackFigures {
 pub enum FigureOutcome<T> {
     /// The figures.
     Found(T),
-    /// Nothing usable, a normal outcome: `not_found`, `ghost`, `placeholder`, `no_match`. Asked again after `refresh_after`.
+    /// Nothing usable, a normal outcome: `not_found`, `ghost`, `placeholder`, `no_match`, and for
+    /// an artist `rejected`. Asked again after `refresh_after`.
     Missing {
         /// A closed set, see above.
         reason: String,

@@ -38,6 +38,12 @@ impl RecordError {
         RecordError { topic: topic.default_name(), kind: "unencodable", problem: format!("cannot be written as JSON: {error}") }
     }
 
+    /// No topic takes it.
+    pub(crate) fn too_large(topic: Topic, key: &str, bytes: usize, limit: usize) -> RecordError {
+        let problem = format!("the record {key:.80} has {bytes} bytes; the most a topic takes is {limit}");
+        RecordError { topic: topic.default_name(), kind: "unencodable", problem }
+    }
+
     pub(super) fn schema_version(topic: Topic, found: u32) -> RecordError {
         let problem = format!(
             "schema_version is {found}, this build reads 1 to {}: upgrade reprise, then retry the dead letter",

@@ -6,8 +6,7 @@
 //! began, and goes on where it was when it was interrupted.
 //!
 //! **Raw topics repair `music_transformed` too.** A raw record is transformed again; where its row is newer than the last one
-//! under its key (a newer [`TRANSFORM_REVISION`](crate::records::TRANSFORM_REVISION), other thresholds, a record that was
-//! lost), the row is appended to `music_transformed` before it is written to the database. Otherwise the database would hold
+//! under its key (a newer [`TRANSFORM_REVISION`](crate::records::TRANSFORM_REVISION), a record that was lost), the row is appended to `music_transformed` before it is written to the database. Otherwise the database would hold
 //! what a later rebuild could not find. The rule of the transformer holds here as well: nothing is appended that is not newer,
 //! so that the versions of a key only rise. What the transformer itself has not reached yet is applied to the database and
 //! left to it to append: it keeps the newest versions in memory, and would append an older row after ours.

@@ -39,7 +39,7 @@ impl Transformer {
             endings.push(match raw {
                 Ok(raw) => {
                     self.metrics.nulled("transform", &raw.nulled);
-                    emit_newer(&mut heads, output_of(message), raw, context.run_id)?
+                    emit_newer(&mut heads, output_of(message), raw, context.run_id)
                 }
                 Err(error) => Ending::Dead(DeadReason::from(&error)),
             });
@@ -64,16 +64,20 @@ async fn look_up(heads: &mut Heads, at: TopicPartition, raw: &Raw, context: &Ste
     Ok(())
 }
 
-fn emit_newer(heads: &mut Heads, at: TopicPartition, raw: Raw, run_id: &str) -> Result<Ending, StageError> {
+fn emit_newer(heads: &mut Heads, at: TopicPartition, raw: Raw, run_id: &str) -> Ending {
+    let record = |row| {
+        let body = Transformed { revision: TRANSFORM_REVISION, artist_id: raw.artist_id.clone(), row };
+        Outgoing::record(&Envelope::new(raw.observed_at, run_id, body), at.partition, TRANSFORM_REVISION)
+    };
+    // All or none of them: a row that no topic takes is found before the heads are moved.
+    let records: Vec<Outgoing> = match raw.rows.into_iter().map(record).collect() {
+        Ok(records) => records,
+        Err(error) => return Ending::Dead(DeadReason::from(&error)),
+    };
     let mut emitted = Vec::new();
     let mut duplicate = true;
-    for row in raw.rows {
-        let key = row.key();
-        let body = Transformed { revision: TRANSFORM_REVISION, artist_id: raw.artist_id.clone(), row };
-        let envelope = Envelope::new(raw.observed_at, run_id, body);
-        let record =
-            Outgoing::record(&envelope, at.partition, TRANSFORM_REVISION).map_err(|error| StageError::Failed(error.into()))?;
-        let head = heads.entry((at, key)).or_default();
+    for record in records {
+        let head = heads.entry((at, record.key.clone())).or_default();
         if record.version > *head {
             *head = record.version;
             emitted.push(record);
@@ -81,11 +85,11 @@ fn emit_newer(heads: &mut Heads, at: TopicPartition, raw: Raw, run_id: &str) -> 
             duplicate = false;
         }
     }
-    Ok(match (emitted.is_empty(), duplicate) {
+    match (emitted.is_empty(), duplicate) {
         (false, _) => Ending::Emitted(emitted),
         (true, true) => Ending::Superseded("duplicate"),
         (true, false) => Ending::Superseded("older"),
-    })
+    }
 }
 
 impl Processor for Transformer {

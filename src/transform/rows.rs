@@ -8,8 +8,8 @@ use crate::records::{
 
 use super::engineer::{duration_minutes, duration_seconds, ratio};
 
-/// From which score on a match counts: the thresholds of the configuration. Judged here again, so that a replay with other
-/// thresholds changes what is stored.
+/// From which score on a match counts: the thresholds of the configuration. Judged here again, so that what an
+/// extractor with a lower one has let pass is not stored. What is stored already stays: a refusal has a key of its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judge {
     /// For artists.

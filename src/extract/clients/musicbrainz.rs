@@ -62,10 +62,8 @@ fn verdict(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Verdict {
         (404, _) => Verdict::Missing("not_found".to_owned()),
         // "Invalid isrc": nothing can be found by it.
         (400, _) => Verdict::Missing("refused".to_owned()),
-        (503 | 429, _) => Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(THROTTLE_PAUSE)) },
-        (403, _) => {
-            Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(Duration::from_secs(60))) }
-        }
+        (503 | 429, _) => Verdict::throttled("rate limit", retry_after, THROTTLE_PAUSE),
+        (403, _) => Verdict::throttled("refused (403)", retry_after, Duration::from_secs(60)),
         (_, Ok(_)) => Verdict::Retry(format!("status {status} without recordings")),
         (_, Err(problem)) => Verdict::Retry(format!("status {status}: {problem}")),
     }
@@ -92,7 +90,7 @@ mod tests {
     #[test]
     fn every_answer_is_classified() {
         let limit = br#"{"error":"Your requests are exceeding the allowable rate limit."}"#;
-        assert!(matches!(verdict(503, None, limit), Verdict::WaitFor { pause: Some(_), .. }));
+        assert!(matches!(verdict(503, None, limit), Verdict::WaitLonger { .. }));
         assert!(matches!(verdict(404, None, br#"{"error":"Not Found","help":"x"}"#), Verdict::Missing(_)));
         assert!(matches!(verdict(400, None, br#"{"error":"Invalid isrc."}"#), Verdict::Missing(_)));
         assert!(matches!(verdict(200, None, br#"{"isrc":"x","recordings":[]}"#), Verdict::Accept));

@@ -18,7 +18,7 @@ use crate::supervision::Pulse;
 use super::answer::{Answer, ApiError, Verdict};
 use super::breaker::Breaker;
 use super::calls::CallFile;
-use super::gate::{Clock, Gate, Hold};
+use super::gate::{Clock, Gate, Hold, Pause};
 use super::park::ParkBook;
 use super::request::ApiRequest;
 use super::window::{CallLog, RateWindow};
@@ -174,12 +174,9 @@ impl Account {
                     last = reason;
                 }
                 Verdict::WaitFor { reason, pause } => {
-                    throttles += 1;
-                    self.park(&reason, pause);
-                    if throttles > self.http.options.retries {
-                        return Err(ApiError::Wait { reason: self.label(&reason), pause: UNREMARKABLE });
-                    }
+                    self.throttled(reason, pause.map_or(Pause::Unsaid, Pause::Said), &mut throttles)?;
                 }
+                Verdict::WaitLonger { reason, first } => self.throttled(reason, Pause::Guessed(first), &mut throttles)?,
                 Verdict::Reauthorize => return Err(ApiError::Reauthorize),
                 Verdict::Reject(detail) => {
                     self.served(request);
@@ -266,9 +263,8 @@ impl Account {
     /// The server gave an answer that settles this request.
     fn served(&self, request: &ApiRequest) {
         self.state.failures.lock().settled(request);
-        if self.state.gate.lock().calm()
-            && let Err(error) = self.http.parks.clear(&self.state.name)
-        {
+        let is_calm = self.state.gate.lock().calm(self.clock());
+        if is_calm && let Err(error) = self.http.parks.clear_over(&self.state.name, now_micros()) {
             slog::warn!(self.http.logger, "cannot clear a pause that is over: {error}"; "account" => &self.state.name);
         }
     }
@@ -277,7 +273,7 @@ impl Account {
     fn hopeless(&self, request: &ApiRequest, reason: &str) -> Option<ApiError> {
         let options = &self.http.options;
         let mut failures = self.state.failures.lock();
-        let failed = failures.failed(request);
+        let failed = failures.failed(request, Instant::now());
         let its_fault = failed.rounds >= options.give_up_rounds && failed.others_served;
         if !its_fault && failed.lasting < options.give_up_after.0 {
             return None;
@@ -307,7 +303,7 @@ impl Account {
         let answer = self.attempt(&other, pulse).await?;
         let verdict = self.verdict(&other, &answer, judge);
         if matches!(verdict, Verdict::Accept | Verdict::Missing(_) | Verdict::Reject(_) | Verdict::Reauthorize) {
-            self.state.failures.lock().server_lives();
+            self.state.failures.lock().server_lives(request);
         }
         Ok(())
     }
@@ -317,8 +313,18 @@ impl Account {
         self.state.gate.lock().closed(self.clock()).is_some_and(|hold| hold.label == "breaker")
     }
 
+    /// Parks the account; a call that was throttled once too often is handed back.
+    fn throttled(&self, reason: String, pause: Pause, throttles: &mut u32) -> Result<(), ApiError> {
+        *throttles += 1;
+        self.park(&reason, pause);
+        if *throttles > self.http.options.retries {
+            return Err(ApiError::Wait { reason: self.label(&reason), pause: UNREMARKABLE });
+        }
+        Ok(())
+    }
+
     /// The whole account pauses, in this process and the next.
-    fn park(&self, reason: &str, pause: Option<Duration>) {
+    fn park(&self, reason: &str, pause: Pause) {
         let park = self.state.gate.lock().park(reason.to_owned(), pause, self.clock());
         let until = chrono::DateTime::from_timestamp_micros(park.until).map(|until| until.to_rfc3339());
         slog::warn!(

@@ -60,12 +60,30 @@ pub enum Verdict {
         /// What the server asked for; `None` if it did not say: the account then waits longer each time.
         pause: Option<Duration>,
     },
+    /// The same, of a service that does not say for how long, but of which something is known.
+    WaitLonger {
+        /// For people.
+        reason: String,
+        /// Our guess for the first time; longer each time until an answer is good.
+        first: Duration,
+    },
     /// The token was refused: fetch another and ask again.
     Reauthorize,
     /// The request makes no sense to the server: the message is given up.
     Reject(String),
     /// Credentials refused, key suspended: a person must act; the text says how.
     Stop(String),
+}
+
+impl Verdict {
+    /// Throttled: for as long as the server says, else for `first`, and longer each time.
+    pub fn throttled(reason: impl Into<String>, said: Option<Duration>, first: Duration) -> Verdict {
+        let reason = reason.into();
+        match said {
+            Some(pause) => Verdict::WaitFor { reason, pause: Some(pause) },
+            None => Verdict::WaitLonger { reason, first },
+        }
+    }
 }
 
 /// Why a call brought no answer.

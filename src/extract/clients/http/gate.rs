@@ -27,6 +27,17 @@ pub(super) struct Hold {
     pub(super) pause: Duration,
 }
 
+/// For how long to send nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// As the server said.
+    Said(Duration),
+    /// It did not say: this the first time, longer each time until an answer is good.
+    Guessed(Duration),
+    /// It did not say, and nothing is known of it.
+    Unsaid,
+}
+
 /// One account's gate.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -100,20 +111,39 @@ impl Gate {
         self.breaker.failed(clock.running)
     }
 
-    /// A good answer: the next silent throttle starts with the short pause again. True when a throttle had come before.
-    pub(super) fn calm(&mut self) -> bool {
-        std::mem::take(&mut self.throttled) > 0
+    /// A good answer: the next silent throttle starts with the short pause again. True when a throttle had come before. While a
+    /// park is in force it says nothing: the call was under way when the park began.
+    pub(super) fn calm(&mut self, clock: Clock) -> bool {
+        let is_parked = self.park.as_ref().is_some_and(|park| micros_until(park.until, clock.wall).is_some());
+        !is_parked && std::mem::take(&mut self.throttled) > 0
     }
 
     /// Sends nothing until the pause is over; a longer park under way stays. Answers the park now in force.
-    pub(super) fn park(&mut self, reason: String, asked: Option<Duration>, clock: Clock) -> Park {
-        let doubled = UNSAID_PAUSE.saturating_mul(1 << self.throttled.min(10)).min(UNSAID_PAUSE_MAX);
-        let pause = asked.unwrap_or(doubled).max(SHORTEST_PAUSE);
+    pub(super) fn park(&mut self, reason: String, pause: Pause, clock: Clock) -> Park {
+        let said = !matches!(pause, Pause::Unsaid);
+        let length = match pause {
+            Pause::Said(length) => length,
+            Pause::Guessed(first) => self.longer(first),
+            Pause::Unsaid => self.longer(UNSAID_PAUSE),
+        };
+        let length = length.max(SHORTEST_PAUSE);
+        let under_way = self.park.take().filter(|park| micros_until(park.until, clock.wall).is_some());
+        if let (Some(park), Pause::Guessed(_) | Pause::Unsaid) = (&under_way, pause) {
+            // One of several calls under way when the park began: all of them together are one throttle.
+            return self.park.insert(park.clone()).clone();
+        }
         self.throttled = self.throttled.saturating_add(1);
-        let until = clock.wall.saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX));
-        let park = Park { reason, until, said: asked.is_some(), long: pause >= LONG };
+        let until = clock.wall.saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
+        let park = Park { reason, until, said, long: length >= LONG };
+        self.park = under_way;
         let longer = self.park.take().filter(|old| old.until > park.until);
         self.park.insert(longer.unwrap_or(park)).clone()
+    }
+}
+
+impl Gate {
+    fn longer(&self, first: Duration) -> Duration {
+        first.saturating_mul(1 << self.throttled.min(10)).min(UNSAID_PAUSE_MAX)
     }
 }
 
@@ -139,7 +169,7 @@ mod tests {
     #[test]
     fn a_park_holds_every_call_until_it_is_over() {
         let mut gate = gate();
-        gate.park("quota".into(), Some(Duration::from_secs(100)), at(0));
+        gate.park("quota".into(), Pause::Said(Duration::from_secs(100)), at(0));
         let hold = gate.enter(at(40)).unwrap_err();
         assert_eq!((hold.label, hold.pause), ("retry_after", Duration::from_secs(60)));
         assert!(gate.enter(at(100)).is_ok());
@@ -149,7 +179,8 @@ mod tests {
     fn a_used_up_quota_is_one_to_its_last_second_also_where_the_server_names_the_pause() {
         let label = |asked: Option<u64>, later| {
             let mut gate = gate();
-            gate.park("quota".into(), asked.map(Duration::from_secs), at(0));
+            let pause = asked.map_or(Pause::Unsaid, |seconds| Pause::Said(Duration::from_secs(seconds)));
+            gate.park("quota".into(), pause, at(0));
             gate.enter(at(later)).unwrap_err().label
         };
         assert_eq!([label(Some(7_200), 0), label(Some(7_200), 7_199), label(None, 0)], ["quota"; 3]);
@@ -159,18 +190,20 @@ mod tests {
     #[test]
     fn a_shorter_pause_does_not_shorten_a_longer_one() {
         let mut gate = gate();
-        gate.park("day".into(), Some(Duration::from_secs(86_400)), at(0));
-        assert_eq!(gate.park("short".into(), Some(Duration::from_secs(5)), at(1)).reason, "day");
+        gate.park("day".into(), Pause::Said(Duration::from_secs(86_400)), at(0));
+        assert_eq!(gate.park("short".into(), Pause::Said(Duration::from_secs(5)), at(1)).reason, "day");
     }
 
     #[test]
     fn throttles_that_name_no_pause_wait_longer_each_time_until_one_call_succeeds() {
         let mut gate = gate();
-        let first = gate.park("quota".into(), None, at(0)).until;
-        let second = gate.park("quota".into(), None, at(30)).until - 30_000_000;
+        let first = gate.park("quota".into(), Pause::Unsaid, at(0)).until;
+        let second = gate.park("quota".into(), Pause::Unsaid, at(30)).until - 30_000_000;
         assert_eq!((first, second), (30_000_000, 60_000_000));
-        assert!(gate.calm());
-        assert_eq!(gate.park("quota".into(), None, at(200)).until, 230_000_000);
+        assert!(!gate.calm(at(31)), "an answer that was under way when the pause began");
+        assert_eq!(gate.park("quota".into(), Pause::Unsaid, at(90)).until, 210_000_000, "longer each time all the same");
+        assert!(gate.calm(at(210)));
+        assert_eq!(gate.park("quota".into(), Pause::Unsaid, at(220)).until, 250_000_000);
     }
 
     #[test]
@@ -180,7 +213,7 @@ mod tests {
         assert!(!gate.report(false, at(0)) && gate.report(false, at(0)));
         let closed = gate.closed(at(10)).map(|hold| (hold.label, hold.pause));
         assert_eq!(closed, Some(("breaker", Duration::from_secs(20))));
-        gate.park("quota of the day".into(), Some(Duration::from_secs(100)), at(10));
+        gate.park("quota of the day".into(), Pause::Said(Duration::from_secs(100)), at(10));
         assert_eq!(gate.closed(at(10)).map(|hold| hold.reason).as_deref(), Some("quota of the day"));
         assert!(gate.enter(at(200)).is_ok(), "looking took nobody's place");
         assert_eq!(gate.used(at(200)).map(|(_, calls)| calls).collect::<Vec<_>>(), [1]);
@@ -193,5 +226,18 @@ mod tests {
         assert!(gate.enter(at(1)).is_err());
         assert!(gate.enter(at(30)).is_ok(), "the probe");
         assert!(gate.enter(at(31)).is_err(), "only one probe");
+    }
+
+    #[test]
+    fn a_guessed_pause_grows_and_calls_that_were_under_way_together_count_once() {
+        let mut gate = gate();
+        let mut throttle =
+            |now| gate.park("rate limit".into(), Pause::Guessed(Duration::from_secs(5)), at(now)).until / 1_000_000;
+        assert_eq!([throttle(0), throttle(1), throttle(2)], [5; 3], "three calls, one throttle");
+        assert_eq!([throttle(5), throttle(15), throttle(35)], [15, 35, 75]);
+        for _ in 0..20 {
+            let until = throttle(10_000_000);
+            assert!(until <= 10_003_600, "never beyond an hour: {until}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Pauses that outlive the process, and what was learnt about an account.
 //!
 //! **Guarantee.** A pause of hours that a server asked for is kept across any restart: the file is replaced in one rename,
-//! and read once at the start. What cannot be read is set aside, not trusted and not fatal: the worst case is one request.
+//! and read at the start. Processes that share a folder change one entry each, and forget none of another's. What cannot be read is set aside, not trusted and not fatal: the worst case is one request.
 //!
 //! Beside parks it keeps notes, such as that an account may not use batch look-ups, so that a restart does not waste calls on
 //! finding out again.
@@ -11,7 +11,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct Park {
     pub reason: String,
     /// Microseconds since the Unix epoch.
     pub until: i64,
-    /// The server named the pause; else it is our guess.
+    /// The server named the pause, or it is a rate limit's that we know about; else nothing is known of it.
     pub said: bool,
     /// The pause was a long one from its beginning: a quota is used up.
     #[serde(default)]
@@ -104,26 +104,29 @@ impl ParkBook {
         self.pages.lock().parks.get(account).cloned()
     }
 
-    /// Notes a park.
+    /// Notes a park, unless a longer one is noted.
     ///
     /// # Errors
     /// When the file cannot be written. The park holds in this process all the same.
     pub fn park(&self, account: &str, park: &Park) -> std::io::Result<()> {
-        let mut pages = self.pages.lock();
-        pages.parks.insert(account.to_owned(), park.clone());
-        self.save(&pages)
+        self.change(|pages| {
+            let known = pages.parks.entry(account.to_owned()).or_insert_with(|| park.clone());
+            if known.until < park.until {
+                *known = park.clone();
+            }
+        })
     }
 
-    /// Forgets the park of `account`.
+    /// Forgets the park of `account` if it is over at `now` (microseconds since the Unix epoch).
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn clear(&self, account: &str) -> std::io::Result<()> {
-        let mut pages = self.pages.lock();
-        if pages.parks.remove(account).is_none() {
-            return Ok(());
-        }
-        self.save(&pages)
+    pub fn clear_over(&self, account: &str, now: i64) -> std::io::Result<()> {
+        self.change(|pages| {
+            if pages.parks.get(account).is_some_and(|park| park.until <= now) {
+                pages.parks.remove(account);
+            }
+        })
     }
 
     /// What was learnt under `key` since `oldest` (microseconds since the Unix epoch).
@@ -136,21 +139,44 @@ impl ParkBook {
     /// # Errors
     /// When the file cannot be written. The note holds in this process all the same.
     pub fn learn(&self, key: &str, text: &str, at: i64) -> std::io::Result<()> {
-        let mut pages = self.pages.lock();
-        pages.notes.insert(key.to_owned(), Note { text: text.to_owned(), at });
-        self.save(&pages)
+        self.change(|pages| drop(pages.notes.insert(key.to_owned(), Note { text: text.to_owned(), at })))
     }
 
-    /// Writes beside the file and renames: a reader finds the old book or the new one. The pages stay locked meanwhile, so
-    /// that an older state cannot overtake a newer one.
-    fn save(&self, pages: &Pages) -> std::io::Result<()> {
+    /// Changes what is in the file now: another process of the same folder may have written since. Written beside the file and
+    /// renamed: a reader finds the old book or the new one. The pages stay locked meanwhile, so that an older state cannot
+    /// overtake a newer one.
+    fn change(&self, change: impl Fn(&mut Pages)) -> std::io::Result<()> {
+        let mut pages = self.pages.lock();
+        change(&mut pages);
         let Some(path) = &self.path else { return Ok(()) };
-        let beside = path.with_added_extension("new");
+        let _alone = alone(path);
+        // A file that is damaged since is replaced by what this process knows.
+        if let Some(mut written) = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Pages>(&bytes).ok()) {
+            change(&mut written);
+            *pages = written;
+        }
+        let beside = path.with_added_extension(format!("new-{}", std::process::id()));
         let mut file = fs::File::create(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(pages)?)?;
+        file.write_all(&serde_json::to_vec_pretty(&*pages)?)?;
         file.sync_all()?;
         fs::rename(&beside, path)
     }
+}
+
+/// For how long another process is waited for that is writing the book: one that was stopped in the middle must not stop others.
+const ALONE: Duration = Duration::from_millis(500);
+
+/// The lock of the book. Without it, which only a stopped process or an odd file system leads to, the last writer wins.
+fn alone(path: &Path) -> Option<fs::File> {
+    let lock = fs::File::create(path.with_added_extension("lock")).ok()?;
+    let deadline = Instant::now() + ALONE;
+    while lock.try_lock().is_err() {
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Some(lock)
 }
 
 #[cfg(test)]
@@ -174,8 +200,41 @@ mod tests {
         assert_eq!(book.parked("spotify/1"), Some(park()));
         assert_eq!(book.note("spotify/1/page", 1_000).as_deref(), Some("10"));
         assert_eq!(book.note("spotify/1/page", 1_001), None, "too old to be believed");
-        book.clear("spotify/1").unwrap();
+        book.clear_over("spotify/1", park().until - 1).unwrap();
+        assert_eq!(ParkBook::open(&path).unwrap().0.parked("spotify/1"), Some(park()), "it is not over");
+        book.clear_over("spotify/1", park().until).unwrap();
         assert_eq!(ParkBook::open(&path).unwrap().0.parked("spotify/1"), None);
+    }
+
+    #[test]
+    fn processes_that_share_a_folder_forget_nothing_of_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("accounts.json");
+        let [one, other] = [(); 2].map(|()| ParkBook::open(&path).unwrap().0);
+        one.park("spotify/1", &park()).unwrap();
+        other.park("deezer", &Park { until: 7, ..park() }).unwrap();
+        one.learn("spotify/1/page", "10", 1_000).unwrap();
+        other.park("spotify/1", &Park { until: 8, ..park() }).unwrap();
+        other.clear_over("deezer", 7).unwrap();
+        let (next, _) = ParkBook::open(&path).unwrap();
+        assert_eq!(next.parked("spotify/1"), Some(park()), "a shorter pause does not shorten a longer one");
+        assert_eq!((next.parked("deezer"), next.note("spotify/1/page", 0).as_deref()), (None, Some("10")));
+        // Many at once, each with an entry of its own.
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    let (book, warning) = ParkBook::open(path).unwrap();
+                    assert_eq!(warning, None);
+                    for round in 0..5 {
+                        book.learn(&format!("{number}/{round}"), "x", 1).unwrap();
+                    }
+                });
+            }
+        });
+        let (next, _) = ParkBook::open(&path).unwrap();
+        let kept = |number: i32| (0..5).all(|round| next.note(&format!("{number}/{round}"), 0).is_some());
+        assert!((0..8).all(kept));
     }
 
     #[test]

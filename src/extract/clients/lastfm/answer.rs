@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::extract::clients::loose;
 
+/// Names beyond these were made by no person: a longer text counts as none, a longer list is cut.
+const MAX_TEXT_BYTES: usize = 4_096;
+const MAX_LIST: usize = 100;
+
 /// A body, understood.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reading<T> {
@@ -74,7 +78,7 @@ pub fn artist(body: &[u8]) -> Reading<ArtistAnswer> {
     read(body, "artist", |artist| {
         let stats = artist.get("stats").unwrap_or(&Value::Null);
         Some(ArtistAnswer {
-            name: loose::text(artist, "name")?.to_owned(),
+            name: owned(artist, "name")?,
             mbid: owned(artist, "mbid"),
             on_tour: loose::count(artist, "ontour").map(|flag| flag != 0),
             listeners: loose::count(stats, "listeners"),
@@ -90,7 +94,7 @@ pub fn artist(body: &[u8]) -> Reading<ArtistAnswer> {
 pub fn track(body: &[u8]) -> Reading<TrackAnswer> {
     read(body, "track", |track| {
         Some(TrackAnswer {
-            name: loose::text(track, "name")?.to_owned(),
+            name: owned(track, "name")?,
             artist: track.get("artist").and_then(named),
             album: track.get("album").and_then(|album| owned(album, "title")),
             duration_ms: loose::count(track, "duration").filter(|ms| *ms > 0),
@@ -121,20 +125,26 @@ fn read<T>(body: &[u8], subject: &str, build: impl FnOnce(&Value) -> Option<T>) 
 }
 
 fn owned(value: &Value, field: &str) -> Option<String> {
-    loose::text(value, field).map(str::to_owned)
+    loose::text(value, field).and_then(sane)
+}
+
+fn sane(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty() && text.len() <= MAX_TEXT_BYTES).then(|| text.to_owned())
 }
 
 /// A name that stands alone or in an object.
 fn named(value: &Value) -> Option<String> {
     match value {
-        Value::String(name) => (!name.trim().is_empty()).then(|| name.trim().to_owned()),
+        Value::String(name) => sane(name),
         other => owned(other, "name"),
     }
 }
 
 /// The names in a container's list, such as `{"tag": [{"name": "rock"}]}`.
 fn names(container: Option<&Value>, field: &str) -> Vec<String> {
-    container.map(|container| loose::items(container, field).into_iter().filter_map(named).collect()).unwrap_or_default()
+    let items = container.map(|container| loose::items(container, field)).unwrap_or_default();
+    items.into_iter().filter_map(named).take(MAX_LIST).collect()
 }
 
 /// A text without the link every text ends with, so that a text that is only the link is empty.
@@ -192,6 +202,18 @@ mod tests {
             let reading = artist(body.as_bytes());
             assert_eq!(reading, Reading::Failed { code: 6, message: "The artist you supplied could not be found".to_owned() });
         }
+    }
+
+    #[test]
+    fn no_answer_grows_beyond_what_a_topic_takes() {
+        let tags: Vec<_> = (0..50_000).map(|number| serde_json::json!({"name": format!("tag {number}")})).collect();
+        let body = serde_json::json!({"artist": {"name": "x", "mbid": "y".repeat(5_000), "tags": {"tag": tags}}});
+        let Reading::Found(read) = artist(body.to_string().as_bytes()) else { panic!("not found") };
+        assert_eq!((read.tags.len(), read.mbid), (MAX_LIST, None));
+        let long = format!("Queen{}", " ".repeat(2_000_000));
+        let body = serde_json::json!({"artist": {"name": long}, "track": {"name": "q".repeat(5_000)}}).to_string();
+        assert!(matches!(artist(body.as_bytes()), Reading::Found(read) if read.name == "Queen"));
+        assert!(matches!(track(body.as_bytes()), Reading::Unreadable(_)));
     }
 
     #[test]

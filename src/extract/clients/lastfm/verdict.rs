@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::answer::Reading;
 use crate::extract::clients::http::Verdict;
 
-/// How long to stay away when the service says "too many requests" and not for how long. We keep to its rate, so somebody
+/// How long to stay away at first when the service says "too many requests" and not for how long. We keep to its rate, so somebody
 /// else behind our address must have used it up. Shorter may lengthen the ban, longer wastes allowance.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(5);
 
@@ -27,12 +27,8 @@ pub fn verdict<T>(status: u16, retry_after: Option<Duration>, reading: &Reading<
         Reading::Failed { code, message } => failure(*code, message, retry_after),
         Reading::Found(_) if (200..300).contains(&status) => Verdict::Accept,
         Reading::Empty if (200..300).contains(&status) => Verdict::Missing("not_found".to_owned()),
-        _ if status == 429 => {
-            Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(RATE_LIMIT_PAUSE)) }
-        }
-        _ if status == 403 => {
-            Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(REFUSED_PAUSE)) }
-        }
+        _ if status == 429 => Verdict::throttled("rate limit", retry_after, RATE_LIMIT_PAUSE),
+        _ if status == 403 => Verdict::throttled("refused (403)", retry_after, REFUSED_PAUSE),
         Reading::Unreadable(problem) => Verdict::Retry(format!("status {status}: {problem}")),
         Reading::Found(_) | Reading::Empty => Verdict::Retry(format!("status {status} with a body of data")),
     }
@@ -43,7 +39,7 @@ fn failure(code: i64, message: &str, retry_after: Option<Duration>) -> Verdict {
     match code {
         6 => Verdict::Missing("not_found".to_owned()),
         10 | 26 => Verdict::Stop(format!("Last.fm refuses the key (lastfm.api_key): {told}")),
-        29 => Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(RATE_LIMIT_PAUSE)) },
+        29 => Verdict::throttled("rate limit", retry_after, RATE_LIMIT_PAUSE),
         3 | 4 | 5 | 7 | 9 | 13 | 14 | 15 | 17 => Verdict::Reject(told),
         _ => Verdict::Retry(told),
     }
@@ -66,7 +62,7 @@ mod tests {
                     Verdict::Accept => "accept",
                     Verdict::Missing(_) => "missing",
                     Verdict::Retry(_) => "retry",
-                    Verdict::WaitFor { .. } => "wait",
+                    Verdict::WaitFor { .. } | Verdict::WaitLonger { .. } => "wait",
                     Verdict::Reject(_) => "reject",
                     Verdict::Stop(_) => "stop",
                     Verdict::Reauthorize => "reauthorize",

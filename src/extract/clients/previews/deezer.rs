@@ -72,8 +72,8 @@ fn data(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result<Value
     }
     match (status, parsed) {
         (200..=299, Ok(value)) => Ok(value),
-        (429, _) => Err(Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(QUOTA_PAUSE)) }),
-        (403, _) => Err(Verdict::WaitFor { reason: "refused (403)".to_owned(), pause: retry_after.or(Some(REFUSED_PAUSE)) }),
+        (429, _) => Err(Verdict::throttled("rate limit", retry_after, QUOTA_PAUSE)),
+        (403, _) => Err(Verdict::throttled("refused (403)", retry_after, REFUSED_PAUSE)),
         (_, Ok(_)) => Err(Verdict::Retry(format!("status {status}"))),
         (_, Err(problem)) => Err(Verdict::Retry(format!("status {status}: {problem}"))),
     }
@@ -149,8 +149,8 @@ mod tests {
         assert!(matches!(coded(700), Err(Verdict::Retry(_))));
         assert!(matches!(coded(300), Err(Verdict::Reject(_))));
         assert!(matches!(judged(404, r#"{"error":"Not Found"}"#), Err(Verdict::Reject(_))));
-        assert!(matches!(judged(429, ""), Err(Verdict::WaitFor { .. })));
-        assert!(matches!(judged(403, "<html>"), Err(Verdict::WaitFor { .. })));
+        assert!(matches!(judged(429, ""), Err(Verdict::WaitLonger { .. })));
+        assert!(matches!(judged(403, "<html>"), Err(Verdict::WaitLonger { .. })));
         for (status, body) in [
             (200, "<html>"),
             (200, "{"),

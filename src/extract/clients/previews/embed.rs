@@ -56,9 +56,7 @@ pub fn verdict(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Verdi
     match (status, read(body)) {
         (200..=299, EmbedPage::Link(_) | EmbedPage::NoClip) => Verdict::Accept,
         (200..=299 | 404, EmbedPage::NoTrack) | (404, _) => Verdict::Missing("no_preview".to_owned()),
-        (403 | 429, _) => {
-            Verdict::WaitFor { reason: format!("refused ({status})"), pause: retry_after.or(Some(REFUSED_PAUSE)) }
-        }
+        (403 | 429, _) => Verdict::throttled(format!("refused ({status})"), retry_after, REFUSED_PAUSE),
         (_, EmbedPage::Unreadable(problem)) => Verdict::Retry(format!("status {status}: {problem}")),
         _ => Verdict::Retry(format!("status {status}")),
     }
@@ -145,7 +143,7 @@ mod tests {
 
     #[test]
     fn refusals_wait_and_dead_tracks_are_missing() {
-        assert!(matches!(verdict(403, None, b"Forbidden"), Verdict::WaitFor { .. }));
+        assert!(matches!(verdict(403, None, b"Forbidden"), Verdict::WaitLonger { .. }));
         assert!(matches!(verdict(404, None, b""), Verdict::Missing(_)));
         assert!(matches!(verdict(200, None, page(&json!({"status": 404})).as_bytes()), Verdict::Missing(_)));
         assert!(matches!(verdict(200, None, b"<html>"), Verdict::Retry(_)));

@@ -39,9 +39,7 @@ pub fn search(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result
             let rows = rows.ok_or_else(|| Verdict::Retry("a search without results".to_owned()))?;
             Ok(rows.iter().filter_map(candidate).collect())
         }
-        (403 | 429, _) => {
-            Err(Verdict::WaitFor { reason: format!("rate limit ({status})"), pause: retry_after.or(Some(THROTTLE_PAUSE)) })
-        }
+        (403 | 429, _) => Err(Verdict::throttled(format!("rate limit ({status})"), retry_after, THROTTLE_PAUSE)),
         (400, Ok(value)) if loose::text(&value, "errorMessage").is_some() => {
             Err(Verdict::Reject(loose::text(&value, "errorMessage").unwrap_or_default().to_owned()))
         }
@@ -89,10 +87,7 @@ mod tests {
 
     #[test]
     fn an_empty_result_with_403_is_a_throttle_and_no_miss() {
-        assert!(matches!(
-            search(403, None, br#"{"resultCount":0,"results":[]}"#),
-            Err(Verdict::WaitFor { pause: Some(_), .. })
-        ));
+        assert!(matches!(search(403, None, br#"{"resultCount":0,"results":[]}"#), Err(Verdict::WaitLonger { .. })));
         assert_eq!(search(200, None, br#"{"resultCount":0,"results":[]}"#), Ok(Vec::new()));
     }
 

@@ -252,7 +252,7 @@ fn clip_verdict(status: u16, retry_after: Option<Duration>) -> Verdict {
     match status {
         200..=299 => Verdict::Accept,
         408 | 425 | 500..=599 => Verdict::Retry(format!("status {status}")),
-        429 => Verdict::WaitFor { reason: "rate limit".to_owned(), pause: retry_after.or(Some(THROTTLE_PAUSE)) },
+        429 => Verdict::throttled("rate limit", retry_after, THROTTLE_PAUSE),
         _ => Verdict::Missing("gone".to_owned()),
     }
 }
@@ -303,7 +303,7 @@ mod tests {
         for status in [408, 500, 502, 503, 504] {
             assert!(matches!(clip_verdict(status, None), Verdict::Retry(_)), "{status}");
         }
-        assert!(matches!(clip_verdict(429, None), Verdict::WaitFor { .. }));
+        assert!(matches!(clip_verdict(429, None), Verdict::WaitLonger { .. }));
         assert_eq!(clip_verdict(200, None), Verdict::Accept);
     }
 

@@ -15,7 +15,7 @@ use crate::supervision::Pulse;
 
 use super::judge::{Ask, is_batch_refused, is_page_refused, judge};
 use super::parse::{SearchPage, parse_artist, parse_search};
-use super::regime::Regime;
+use super::regime::{Regime, SMALL_PAGE};
 use super::token::TokenKeeper;
 
 /// No result at or beyond this offset is ever given.
@@ -86,7 +86,8 @@ impl Spotify {
         })
     }
 
-    /// One page of a search for tracks: at most `wanted` rows from `offset` on, fewer where the account or the wall says so.
+    /// One page of a search for tracks from `offset` on: at most `wanted` rows, but no fewer than a small page, because a call
+    /// costs the same whatever it brings; fewer where the wall says so.
     ///
     /// # Errors
     /// [`ApiError::Missing`] when there is nothing from `offset` on.
@@ -99,7 +100,7 @@ impl Spotify {
         pulse: &Pulse,
     ) -> Result<SearchAnswer, ApiError> {
         loop {
-            let limit = self.regime.page_size().min(wanted).min(WALL.saturating_sub(offset));
+            let limit = self.regime.page_size().min(wanted.max(SMALL_PAGE)).min(WALL.saturating_sub(offset));
             if limit == 0 {
                 return Err(ApiError::Missing { reason: "end_of_results".to_owned() });
             }

@@ -104,6 +104,8 @@ fn judge_refusal(ask: Ask, status: u16, answer: &Answer) -> Verdict {
             "the token was refused ({}): check spotify.client_id and spotify.client_secret",
             note.message
         )),
+        // Somebody in between: no other token would be had from there.
+        (401, Ask::Token) => Verdict::Retry(quote),
         (401, _) => Verdict::Reauthorize,
         (400 | 403, Ask::Artists) if note.genuine => Verdict::Accept,
         (400, Ask::Search { can_shrink: true, .. }) if is_page_refused(answer) => Verdict::Accept,
@@ -111,7 +113,8 @@ fn judge_refusal(ask: Ask, status: u16, answer: &Answer) -> Verdict {
         (403, _) if note.genuine => Verdict::Stop(format!("the app may not do this ({})", note.message)),
         (404, Ask::Artist) => Verdict::Missing("not_found".to_owned()),
         (403 | 404, _) => Verdict::Retry(quote),
-        (400, _) if !note.genuine => Verdict::Retry(quote),
+        // Not of Spotify's making: a proxy, a gateway.
+        _ if !note.genuine => Verdict::Retry(quote),
         _ => Verdict::Reject(quote),
     }
 }

@@ -6,7 +6,7 @@ use crate::records::now_micros;
 
 /// The largest page of accounts with extended quota, and of all others since February 2026.
 const LARGE_PAGE: u32 = 50;
-const SMALL_PAGE: u32 = 10;
+pub(super) const SMALL_PAGE: u32 = 10;
 
 /// What was learnt is tried again after this: accounts do get extended quota.
 const BELIEVED: Period = Period::days(1);
