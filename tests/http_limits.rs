@@ -126,6 +126,45 @@ async fn a_long_retry_after_parks_the_account_across_restarts_and_sends_nothing(
 }
 
 #[tokio::test]
+async fn an_answer_that_was_under_way_when_the_account_was_parked_does_not_end_the_park() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("accounts.json");
+    let (parked, wait_for_park) = std::sync::mpsc::channel::<()>();
+    let (parked, wait_for_park) = (std::sync::Mutex::new(Some(parked)), std::sync::Mutex::new(wait_for_park));
+    let peer = Peer::reading(move |_, head, stream| {
+        if head.starts_with("GET /quota") {
+            respond(stream, 429, "retry-after: 83276\r\n", "Too many requests");
+        } else {
+            // Answered only when the park is written: the sender goes away then.
+            let _ = wait_for_park.lock().unwrap().recv();
+            respond(stream, 200, "", "");
+        }
+    });
+    let (book, _) = ParkBook::open(&path).unwrap();
+    let http = http(quick(), &Metrics::new(), book);
+    let account = free_account(&http);
+    let (slow, quota, pulse) = (get(peer.url("/slow")), get(peer.url("/quota")), Pulse::new());
+    let park = async {
+        // Sent while the slow one is under way.
+        while peer.received().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let outcome = account.call(&quota, &judge, &pulse).await;
+        drop(parked.lock().unwrap().take());
+        outcome
+    };
+    let (answered, throttled) = futures::future::join(account.call(&slow, &judge, &pulse), park).await;
+    assert_eq!(answered.unwrap().status, 200);
+    assert!(matches!(throttled, Err(ApiError::Wait { .. })));
+    // The next process knows.
+    let (book, _) = ParkBook::open(&path).unwrap();
+    let next = http_peer::http(quick(), &Metrics::new(), book);
+    let outcome = free_account(&next).call(&slow, &judge, &Pulse::new()).await;
+    assert!(matches!(outcome, Err(ApiError::Wait { .. })), "{outcome:?}");
+    assert_eq!(peer.received().len(), 2);
+}
+
+#[tokio::test]
 async fn a_park_that_is_over_is_cleared_and_the_account_works_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("accounts.json");

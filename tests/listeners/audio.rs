@@ -211,6 +211,46 @@ async fn a_throttled_provider_is_waited_for_and_not_passed_over() {
 }
 
 #[tokio::test]
+async fn while_one_provider_is_waited_for_the_others_are_not_asked_again() {
+    let down = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let seen = std::sync::Arc::clone(&down);
+    let server = serve(move |path, _, url| match path {
+        path if path.contains("isrc") => Reply::json(200, r#"{"error":{"code":800,"message":"no data"}}"#),
+        path if path.starts_with("/deezer/") => Reply::json(200, r#"{"data":[],"total":0}"#),
+        path if path.starts_with("/itunes/") && seen.load(std::sync::atomic::Ordering::SeqCst) => Reply::html(503),
+        path => both(path, url, clip("fine"), clip("fine")),
+    })
+    .await;
+    let (world, analyst) = (World::default(), Rc::new(Analyst::default()));
+    let mut stage = stage(&world, &options(&server.url, &BOTH), &analyst);
+    let batch = messages(&[with_isrc("s1")]);
+    for _ in 0..3 {
+        let processed = world.process(&mut stage, &batch).await.expect("a wait is no failure");
+        assert!(processed.endings.is_empty() && processed.wait.is_some(), "{processed:?}");
+    }
+    assert_eq!((server.count("isrc"), server.count("/deezer/search")), (1, 1));
+    down.store(false, std::sync::atomic::Ordering::SeqCst);
+    let processed = world.process(&mut stage, &batch).await.expect("a result");
+    assert_eq!(records(&processed).iter().map(told).collect::<Vec<_>>(), ["itunes:track:9"]);
+    assert_eq!((server.count("isrc"), server.count("/deezer/search")), (1, 1), "{:?}", server.calls());
+}
+
+#[tokio::test]
+async fn a_clip_that_was_found_is_not_looked_for_again_while_the_pool_restarts() {
+    let server = serve(|path, nth, url| both(path, url, clip(if nth < 4 { "restart" } else { "fine" }), clip("fine"))).await;
+    let (world, analyst) = (World::default(), Rc::new(Analyst::default()));
+    let mut stage = stage(&world, &options(&server.url, &BOTH), &analyst);
+    let batch = messages(&[with_isrc("s1")]);
+    let mut processed = world.process(&mut stage, &batch).await.expect("a wait is no failure");
+    while processed.endings.is_empty() {
+        processed = world.process(&mut stage, &batch).await.expect("a wait is no failure");
+    }
+    assert_eq!(records(&processed).iter().map(told).collect::<Vec<_>>(), ["deezer:track:7"]);
+    assert_eq!(server.count("isrc"), 1, "{:?}", server.calls());
+    assert!(server.count("/clip/deezer") > 1);
+}
+
+#[tokio::test]
 async fn a_pool_that_restarts_is_waited_for() {
     let server = serve(|path, _, url| both(path, url, clip("restart"), clip("fine"))).await;
     let (processed, _) = one(&server, &[with_isrc("s1")]).await;

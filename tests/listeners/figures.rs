@@ -198,3 +198,61 @@ async fn musicbrainz_fills_an_mbid_that_lastfm_does_not_give() {
     });
     assert_eq!(mbid.as_deref(), Some("b1a9c0e9-d987-4042-ae91-78d6a3267d69"));
 }
+
+#[tokio::test]
+async fn while_musicbrainz_is_waited_for_lastfm_is_not_asked_again() {
+    let down = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let seen = Arc::clone(&down);
+    let server = Server::start(move |path, _| {
+        let body = r#"{"isrc":"GBUM71029604","recordings":[{"id":"b1a9c0e9-d987-4042-ae91-78d6a3267d69","title":"x"}]}"#;
+        match path {
+            path if !path.starts_with("/ws/2/isrc/") => echo(path),
+            _ if seen.load(std::sync::atomic::Ordering::SeqCst) => Reply::html(500),
+            _ => Reply::json(200, body),
+        }
+    })
+    .await;
+    let options = MusicBrainzOptions { enabled: true, api_url: format!("{}/ws/2", server.url) };
+    let musicbrainz = MusicBrainz::new(&http(), &options).expect("a client");
+    let (world, matcher) = (World::default(), Arc::new(Matcher::default()));
+    let mut stage = Listeners::new(client(&server.url), musicbrainz, matcher, world.freshness(), Metrics::new());
+    let with_isrc = TopTrack { isrc: Some("GBUM71029604".to_owned()), ..track("s1", "One", "a1", "Queen") };
+    let batch = messages(&[with_isrc]);
+    for _ in 0..3 {
+        let processed = world.process(&mut stage, &batch).await.expect("a wait is no failure");
+        assert!(processed.endings.is_empty() && processed.wait.is_some(), "{processed:?}");
+    }
+    down.store(false, std::sync::atomic::Ordering::SeqCst);
+    let mut processed = world.process(&mut stage, &batch).await.expect("a result");
+    // MusicBrainz takes one call a second.
+    while processed.endings.is_empty() {
+        processed = world.process(&mut stage, &batch).await.expect("a result");
+    }
+    assert_eq!(records(&processed).len(), 2);
+    assert_eq!((server.count("track.getInfo"), server.count("artist.getInfo")), (1, 1), "{:?}", server.calls());
+}
+
+#[tokio::test]
+async fn an_artist_that_lastfm_can_never_answer_takes_no_song_down_with_it() {
+    let server = Server::start(|path, _| {
+        let refused = path.contains("artist.getInfo") && path.contains("Cursed");
+        if refused { Reply::json(200, r#"{"error":7,"message":"Invalid resource specified"}"#) } else { echo(path) }
+    })
+    .await;
+    let world = World::default();
+    let mut stage = stage(&world, &server);
+    let tracks = [track("s1", "One", "a1", "Cursed"), track("s2", "Two", "a1", "Cursed"), track("s3", "Three", "a2", "Queen")];
+    let processed = world.process(&mut stage, &messages(&tracks)).await.expect("a result");
+    let found = records(&processed);
+    let songs: Vec<&str> = found
+        .iter()
+        .filter_map(|record| match &record.subject {
+            Subject::Track { song_id, figures: FigureOutcome::Found(_) } => Some(song_id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(songs, ["s1", "s2", "s3"]);
+    let refused = |record: &&ListenerFigures| matches!(&record.subject, Subject::Artist { figures: FigureOutcome::Missing { reason } } if reason == "rejected");
+    assert_eq!(found.iter().filter(refused).count(), 1);
+    assert_eq!(server.calls().iter().filter(|call| call.contains("artist.getInfo") && call.contains("Cursed")).count(), 1);
+}
