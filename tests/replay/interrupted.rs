@@ -4,6 +4,16 @@ use std::process::Stdio;
 
 use crate::rig::{PARTITIONS, Rig, embedded, rigs, texts, tracks, wait};
 
+const REPLAY: [&str; 3] = ["replay", "--topic", "music_top_tracks"];
+
+/// Kills a replay when it has kept a checkpoint.
+fn killed_replay(rig: &Rig) {
+    let mut slow = rig.command(&REPLAY).args(["--rate", "40"]).stderr(Stdio::null()).spawn().unwrap();
+    wait("a checkpoint", || !rig.checkpoints().is_empty());
+    slow.kill().unwrap();
+    slow.wait().unwrap();
+}
+
 #[test]
 fn a_killed_replay_goes_on_where_it_was() {
     for rig in rigs() {
@@ -11,12 +21,8 @@ fn a_killed_replay_goes_on_where_it_was() {
         rig.work_off();
         let digest = rig.digest();
         rig.sql("UPDATE songs SET song_name = 'spoilt', track_observed_at = NULL");
-        let args = ["replay", "--topic", "music_top_tracks"];
-        let mut slow = rig.command(&args).args(["--rate", "40"]).stderr(Stdio::null()).spawn().unwrap();
-        wait("a checkpoint", || !rig.checkpoints().is_empty());
-        slow.kill().unwrap();
-        slow.wait().unwrap();
-        let output = rig.reprise(&[&args[..], &["--json"]].concat(), &[]);
+        killed_replay(&rig);
+        let output = rig.reprise(&[&REPLAY[..], &["--json"]].concat(), &[]);
         let (out, err) = texts(&output);
         assert!(output.status.success() && err.contains("going on where an interrupted replay was"), "{err}");
         let answer: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
@@ -32,13 +38,9 @@ fn an_interrupted_replay_begins_anew_by_another_rule() {
     for rig in rigs() {
         rig.publish(&tracks(0..120, 1_000, 0.9));
         rig.work_off();
-        let args = ["replay", "--topic", "music_top_tracks"];
-        let mut slow = rig.command(&args).args(["--rate", "40"]).stderr(Stdio::null()).spawn().unwrap();
-        wait("a checkpoint", || !rig.checkpoints().is_empty());
-        slow.kill().unwrap();
-        slow.wait().unwrap();
+        killed_replay(&rig);
         let stricter = [("REPRISE__MATCHING__TRACK_THRESHOLD", "0.85")];
-        let (out, err) = texts(&rig.reprise(&[&args[..], &["--json"]].concat(), &stricter));
+        let (out, err) = texts(&rig.reprise(&[&REPLAY[..], &["--json"]].concat(), &stricter));
         assert!(!out.is_empty() && !err.contains("going on where an interrupted replay was"), "{err}");
         let answer: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
         assert_eq!(answer["topics"]["music_top_tracks"]["read"], 120, "{answer}");
@@ -51,13 +53,9 @@ fn an_interrupted_replay_begins_anew_in_a_database_that_was_put_back() {
         rig.publish(&tracks(0..120, 1_000, 0.9));
         rig.work_off();
         let digest = rig.digest();
-        let args = ["replay", "--topic", "music_top_tracks"];
-        let mut slow = rig.command(&args).args(["--rate", "40"]).stderr(Stdio::null()).spawn().unwrap();
-        wait("a checkpoint", || !rig.checkpoints().is_empty());
-        slow.kill().unwrap();
-        slow.wait().unwrap();
+        killed_replay(&rig);
         rig.sql("DELETE FROM song_audio_features; DELETE FROM songs");
-        let (out, err) = texts(&rig.reprise(&[&args[..], &["--json"]].concat(), &[]));
+        let (out, err) = texts(&rig.reprise(&[&REPLAY[..], &["--json"]].concat(), &[]));
         assert!(err.contains("fewer rows") && !err.contains("going on where an interrupted replay was"), "{err}");
         let answer: serde_json::Value = serde_json::from_str(out.trim()).unwrap();
         assert_eq!(answer["topics"]["music_top_tracks"]["read"], 120, "{answer}");
